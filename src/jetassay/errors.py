@@ -1,0 +1,44 @@
+"""Errors that a user may see. Each message says what was wrong, where, and what to do."""
+
+
+class JetAssayError(Exception):
+    """Base of every error that jetassay raises on purpose; the command line prints it without a traceback."""
+
+
+class DataError(JetAssayError):
+    """A file or its content cannot be used; the message names file, branch and entry."""
+
+
+class ConfigError(JetAssayError):
+    """A card, suite or command-line value is wrong; the message names the file and the key."""
+
+
+class WeightsError(JetAssayError):
+    """Weights are missing, of another hash, or do not fit the architecture."""
+
+
+class LeakageError(JetAssayError):
+    """Something that is truth was about to become an input, or a score is too good to be true."""
+
+
+class UnknownNameError(JetAssayError, KeyError):
+    """A name that no registry knows; the message suggests the nearest one."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class DuplicateNameError(JetAssayError):
+    """A name was registered twice."""
+
+
+class ConvergenceError(JetAssayError):
+    """A fit did not reach its stated gradient norm."""
+
+
+class SimulationError(JetAssayError):
+    """The event generator or the detector could not do what was asked."""
+
+
+class InterruptedRunError(JetAssayError):
+    """The user or the batch system stopped the run; the message says what is kept and how to go on."""
