@@ -1,0 +1,143 @@
+"""The facts of one backbone, read from `models/NAME/card.toml`. Light: reading a card imports no torch."""
+
+import hashlib
+import json
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from jetassay.errors import ConfigError
+
+Role = Literal["backbone", "floor", "control"]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Weights(_Record):
+    """Which weights these are, so that no other file can pass for them.
+
+    file:     path inside the card's folder, for weights that ship with the project
+    urls:     where official weights can be fetched, in order of preference
+    sha256:   hex digest of the file's bytes
+    git_blob: git blob id, SHA-1 of `blob SIZE\\0` and the bytes, where only that is known
+    prefix:   what the names of layers in the checkpoint start with, removed when loading
+    """
+
+    file: str | None = None
+    urls: tuple[str, ...] = ()
+    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    git_blob: str | None = Field(default=None, pattern=r"^[0-9a-f]{40}$")
+    size: int | None = Field(default=None, gt=0)
+    prefix: str = ""
+    licence: str
+
+    @model_validator(mode="after")
+    def _identified(self) -> "Weights":
+        if self.sha256 is None and self.git_blob is None:
+            raise ValueError("weights need a sha256 or a git_blob to be identified by")
+        if (self.file is None) == (not self.urls):
+            raise ValueError("weights come either from `file` in the card's folder or from `urls`")
+        if self.file is not None and (Path(self.file).is_absolute() or ".." in Path(self.file).parts):
+            raise ValueError(f"`file` must stay inside the card's folder, not {self.file}")
+        return self
+
+
+class Training(_Record):
+    """How shipped weights were made, in full: what `make train-mini` needs to make them again, and what came out."""
+
+    recipe: dict[str, Any]
+    data_digest: str
+    seed: int
+    jets: int
+    curves: str
+    measured: dict[str, float] = Field(default_factory=dict)
+
+
+class Card(_Record):
+    """One backbone.
+
+    name:         registry name, kebab-case; equals the folder's name
+    role:         backbone, floor (simple observables) or control (no trained weights)
+    architecture: `package.module:function`, called with `parameters`; imported only when the backbone is loaded
+    feature_set:  name of the input recipe, which belongs to the backbone
+    embedding_dim: D of the embedding
+    labels:       names of the output classes in order; a name of a shipped label list (`jetclass`, `jetclass2`)
+                  or the names themselves; empty where the backbone has no classifier head
+    trained_on:   names of the datasets seen in training, so that contamination shows
+    untrained_twin_of, seed: a control that takes the other card's architecture with random weights
+    permutation_invariant: the order of constituents changes nothing
+    max_constituents: jets are cut to this many constituents of highest pT
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    title: str
+    role: Role = "backbone"
+    architecture: str = Field(pattern=r"^[\w.]+:\w+$")
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    feature_set: str
+    embedding_dim: int = Field(gt=0)
+    labels: str | tuple[str, ...] = ()
+    trained_on: tuple[str, ...] = ()
+    permutation_invariant: bool = True
+    max_constituents: int = Field(default=128, gt=0)
+    untrained_twin_of: str | None = None
+    seed: int | None = None
+    weights: Weights | None = None
+    training: Training | None = None
+    paper: str | None = None
+    notes: str = ""
+
+    @model_validator(mode="after")
+    def _weights_or_control(self) -> "Card":
+        if self.untrained_twin_of is not None:
+            if self.weights is not None or self.seed is None or self.role != "control":
+                raise ValueError('an untrained twin has role = "control", a `seed`, and no `weights`')
+        elif self.role == "backbone" and self.weights is None:
+            raise ValueError("a backbone without weights must be declared an untrained twin")
+        return self
+
+    def digest(self) -> str:
+        """sha256 hex over every fact that can change an embedding (titles, notes and curves cannot)."""
+        facts = self.model_dump(mode="json", exclude={"title", "notes", "paper", "training", "trained_on", "role"})
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def read_card(path: Path) -> Card:
+    """The card in `path`. Raises `ConfigError` naming the file and every wrong or unknown key.
+
+    A card with only `untrained_twin_of`, `seed` and a title takes all else from the card of that name beside it.
+    """
+    table = _read_toml(path)
+    twin_of = table.get("untrained_twin_of")
+    if isinstance(twin_of, str):
+        original = _read_toml(path.parent.parent / twin_of / "card.toml")
+        inherited = {
+            key: original[key]
+            for key in ("architecture", "parameters", "feature_set", "embedding_dim", "permutation_invariant",
+                        "max_constituents", "paper")
+            if key in original
+        }
+        table = {**inherited, "role": "control", **table}
+    try:
+        card = Card.model_validate(table)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in each['loc']) or 'card'}: {each['msg']}" for each in error.errors()
+        )
+        raise ConfigError(f"{path}: {problems}") from error
+    if card.name != path.parent.name:
+        raise ConfigError(f"{path}: name is '{card.name}' but the folder is '{path.parent.name}'; make them equal")
+    return card
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: there is no such card") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from error

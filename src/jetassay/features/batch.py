@@ -1,0 +1,52 @@
+"""What a backbone sees: features, four-vectors and offsets of J jets; no names, no truth."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jetassay.errors import DataError
+from jetassay.jets.containers import ragged_rows
+
+
+@dataclass(frozen=True, slots=True)
+class InputBatch:
+    """Constituents of J jets laid end to end; nothing is padded.
+
+    features:     float32 (N, F), after the feature set
+    p4:           float32 (N, 4), (px, py, pz, E) in GeV, rescaled where the feature set says so
+    offsets:      int64 (J + 1,); jet j owns rows offsets[j]:offsets[j + 1]
+    jet_features: float32 (J, G), jet-level inputs; G = 0 for most feature sets
+
+    Raises `DataError` where shapes or types disagree.
+    """
+
+    features: NDArray[np.float32]
+    p4: NDArray[np.float32]
+    offsets: NDArray[np.int64]
+    jet_features: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        rows, jets = int(self.offsets[-1]), len(self.offsets) - 1
+        expected = {
+            "features": (self.features, np.float32, (rows, self.features.shape[-1])),
+            "p4": (self.p4, np.float32, (rows, 4)),
+            "offsets": (self.offsets, np.int64, (jets + 1,)),
+            "jet_features": (self.jet_features, np.float32, (jets, self.jet_features.shape[-1])),
+        }
+        for name, (array, dtype, shape) in expected.items():
+            if array.dtype != dtype or array.shape != shape:
+                raise DataError(f"{name}: expected {np.dtype(dtype)} {shape}, got {array.dtype} {array.shape}")
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def multiplicities(self) -> NDArray[np.int64]:
+        """Constituents of each jet, int64 (J,)."""
+        return np.diff(self.offsets)
+
+    def take(self, order: NDArray[np.int64]) -> "InputBatch":
+        """The jets `order`, in that order."""
+        rows, offsets = ragged_rows(self.offsets, order)
+        return InputBatch(self.features[rows], self.p4[rows], offsets, self.jet_features[order])
