@@ -1,0 +1,47 @@
+# Each target sets up what it needs. PYTHON chooses the interpreter that makes the environment; SUITE the suite.
+PYTHON ?= python3
+SUITE ?= default
+BIN := .venv/bin
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup bench test test-slow lint ui throughput report train-mini clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+setup: $(READY)  ## make .venv and install everything pinned in constraints.txt
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "jetassay needs Python 3.11 or newer; try: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	@start=$$(date +%s); $(PYTHON) -m venv --clear .venv; echo "environment made in $$(( $$(date +%s) - start )) s"
+	@start=$$(date +%s); $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch; echo "torch installed in $$(( $$(date +%s) - start )) s"
+	@start=$$(date +%s); $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[simulation,test]'; echo "everything else installed in $$(( $$(date +%s) - start )) s"
+	@touch $@
+
+bench: $(READY)  ## run a suite (SUITE=default): simulate once, embed, probe, compare, track
+	@$(BIN)/jetassay run $(SUITE)
+
+test: $(READY)  ## linters of structure and all tests but the slow ones
+	@$(BIN)/lint-imports --no-cache && $(BIN)/pytest
+
+test-slow: $(READY)  ## physics checks that take minutes
+	@$(BIN)/pytest -m slow
+
+lint: $(READY)  ## ruff and mypy
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+ui: $(READY)  ## open MLflow's comparison of all runs, local and light
+	@$(BIN)/jetassay ui
+
+throughput: $(READY)  ## pytest-benchmark report of every card and stage, logged to MLflow
+	@$(BIN)/jetassay throughput
+
+report: $(READY)  ## draw the report of SUITE again from its stored scores
+	@$(BIN)/jetassay report $(SUITE)
+
+train-mini: $(READY)  ## train the weights that ship, from simulation to card
+	@$(BIN)/jetassay train-mini
+
+clean:  ## remove the environment and caches of tools; runs, reports and the jet cache stay
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks build dist
