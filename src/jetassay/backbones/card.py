@@ -2,22 +2,18 @@
 
 import hashlib
 import json
-import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from jetassay.errors import ConfigError
+from jetassay.records import Record, parse_record, read_toml
 
 Role = Literal["backbone", "floor", "control"]
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Weights(_Record):
+class Weights(Record):
     """Which weights these are, so that no other file can pass for them.
 
     file:     path inside the card's folder, for weights that ship with the project
@@ -46,7 +42,7 @@ class Weights(_Record):
         return self
 
 
-class Training(_Record):
+class Training(Record):
     """How shipped weights were made, in full: what `make train-mini` needs to make them again, and what came out."""
 
     recipe: dict[str, Any]
@@ -57,7 +53,7 @@ class Training(_Record):
     measured: dict[str, float] = Field(default_factory=dict)
 
 
-class Card(_Record):
+class Card(Record):
     """One backbone.
 
     name:         registry name, kebab-case; equals the folder's name
@@ -102,7 +98,9 @@ class Card(_Record):
 
     def digest(self) -> str:
         """sha256 hex over every fact that can change an embedding (titles, notes and curves cannot)."""
-        facts = self.model_dump(mode="json", exclude={"title", "notes", "paper", "training", "trained_on", "role"})
+        facts = self.model_dump(
+            mode="json", exclude={"title", "notes", "paper", "training", "trained_on", "role"}
+        )
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
@@ -111,33 +109,27 @@ def read_card(path: Path) -> Card:
 
     A card with only `untrained_twin_of`, `seed` and a title takes all else from the card of that name beside it.
     """
-    table = _read_toml(path)
+    table = read_toml(path)
     twin_of = table.get("untrained_twin_of")
     if isinstance(twin_of, str):
-        original = _read_toml(path.parent.parent / twin_of / "card.toml")
+        original = read_toml(path.parent.parent / twin_of / "card.toml")
         inherited = {
             key: original[key]
-            for key in ("architecture", "parameters", "feature_set", "embedding_dim", "permutation_invariant",
-                        "max_constituents", "paper")
+            for key in (
+                "architecture",
+                "parameters",
+                "feature_set",
+                "embedding_dim",
+                "permutation_invariant",
+                "max_constituents",
+                "paper",
+            )
             if key in original
         }
         table = {**inherited, "role": "control", **table}
-    try:
-        card = Card.model_validate(table)
-    except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in each['loc']) or 'card'}: {each['msg']}" for each in error.errors()
-        )
-        raise ConfigError(f"{path}: {problems}") from error
+    card = parse_record(table, Card, path=path)
     if card.name != path.parent.name:
-        raise ConfigError(f"{path}: name is '{card.name}' but the folder is '{path.parent.name}'; make them equal")
+        raise ConfigError(
+            f"{path}: name is '{card.name}' but the folder is '{path.parent.name}'; make them equal"
+        )
     return card
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ConfigError(f"{path}: there is no such card") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not valid TOML: {error}") from error

@@ -1,0 +1,114 @@
+"""WHAT is compared: a suite is a TOML file under `suites/`, checked key by key."""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from jetassay.errors import ConfigError
+from jetassay.jets.classes import BACKGROUND, SIGNAL_NAMES
+from jetassay.places import suites_folder
+from jetassay.records import Record, parse_record, read_toml
+from jetassay.registry import Registry
+
+
+class DatasetChoice(Record):
+    """Which jets. A simulated dataset is made once and cached; the others need `folder` or `--data`.
+
+    jets, files: of each class, for simulated datasets
+    folder: where the files of a real dataset lie; the command line's `--data` wins over it
+    """
+
+    card: str
+    jets: int | None = Field(default=None, gt=0)
+    files: int | None = Field(default=None, ge=3)
+    seed: int | None = Field(default=None, ge=0)
+    mode: Literal["delphes", "ideal"] | None = None
+    folder: Path | None = None
+    on_invalid: Literal["error", "drop"] = "error"
+
+
+class SplitChoice(Record):
+    """Files of each class that train the probe, choose its penalty, and test it, drawn with `seed`."""
+
+    seed: int = Field(default=1, ge=0)
+    train: int = Field(gt=0)
+    validation: int = Field(gt=0)
+    test: int = Field(gt=0)
+
+
+class ProbeChoice(Record):
+    """The linear probe of every signal against the background."""
+
+    signals: tuple[str, ...] = SIGNAL_NAMES
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        unknown = sorted(set(self.signals) - set(SIGNAL_NAMES))
+        if unknown:
+            raise ValueError(
+                f"unknown signals {', '.join(unknown)}; known: {', '.join(SIGNAL_NAMES)} ({BACKGROUND} is the background)"
+            )
+        return self
+
+
+class SimilarityChoice(Record):
+    """CKA between all pairs of backbones on the test jets."""
+
+    permutations: int = Field(default=100, ge=0)
+    seed: int = 0
+
+
+class ThroughputChoice(Record):
+    """The short form of the throughput measurement: each backbone embeds the same jets, interleaved."""
+
+    jets: int = Field(default=512, gt=0)
+    rounds: int = Field(default=3, gt=0)
+
+
+class Suite(Record):
+    """One comparison. A task whose table is absent is not run."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    title: str
+    backbones: tuple[str, ...] = Field(min_length=1)
+    dtype: Literal["float32", "float64"] = "float32"
+    threads: int | None = Field(default=None, gt=0)
+    dataset: DatasetChoice
+    split: SplitChoice
+    probe: ProbeChoice | None = None
+    similarity: SimilarityChoice | None = None
+    throughput: ThroughputChoice | None = None
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        doubles = sorted({name for name in self.backbones if self.backbones.count(name) > 1})
+        if doubles:
+            raise ValueError(f"backbones listed twice: {', '.join(doubles)}")
+        return self
+
+
+def read_suite(path: Path) -> Suite:
+    """The suite in `path`. Raises `ConfigError` naming the file and every wrong or unknown key."""
+    suite = parse_record(read_toml(path), Suite, path=path)
+    if suite.name != path.stem:
+        raise ConfigError(
+            f"{path}: name is '{suite.name}' but the file is '{path.stem}.toml'; make them equal"
+        )
+    return suite
+
+
+def suites() -> Registry[Suite]:
+    """Every suite in `suites/`."""
+    registry: Registry[Suite] = Registry("suite")
+    for path in sorted(suites_folder().glob("*.toml")):
+        registry.add(path.stem, lambda path=path: read_suite(path), origin=str(path))
+    return registry
+
+
+def find_suite(name_or_path: str) -> Suite:
+    """A suite by name, or by the path of a TOML file of one's own."""
+    if name_or_path.endswith(".toml"):
+        return read_suite(Path(name_or_path))
+    return suites()[name_or_path]
