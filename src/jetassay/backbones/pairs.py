@@ -1,0 +1,79 @@
+"""What a Particle Transformer knows of two constituents: four observables, and the attention bias made of them."""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+_TINY = 1e-8
+_TINIER = 1e-20
+
+
+def pair_features(one: Tensor, other: Tensor) -> Tensor:
+    """The logarithms of kT, z, D and m^2 of P pairs, (P, 4), in the type of the input; momenta in GeV.
+
+    one, other: (P, 7), rows of `kinematics`
+
+    kT = min(pT) D, z = min(pT) / (pT + pT'), D the distance in rapidity and azimuth, m the mass of the pair;
+    each is at least 1e-8 before its logarithm (arXiv:2202.03772, equation 3).
+
+    The order of operations is weaver's, and must be: m^2 of nearly massless pairs is rounding noise in float32,
+    and a network that learned from one rounding gives other embeddings for another.
+    """
+    px, py, pz, energy, pt, rapidity, phi = one.unbind(-1)
+    px2, py2, pz2, energy2, pt2, rapidity2, phi2 = other.unbind(-1)
+    dphi = (phi - phi2 + math.pi) % (2 * math.pi) - math.pi
+    distance = ((rapidity - rapidity2) ** 2 + dphi**2).sqrt()
+    softer = torch.minimum(pt, pt2)
+    fraction = softer / (pt + pt2).clamp(min=_TINY)
+    momentum2 = ((px + px2).square() + (py + py2).square()) + (pz + pz2).square()
+    mass2 = (energy + energy2).square() - momentum2
+    return torch.stack((softer * distance, fraction, distance, mass2), dim=-1).clamp(min=_TINY).log()
+
+
+def kinematics(p4: Tensor) -> Tensor:
+    """(N, 4) px, py, pz, E in GeV to (N, 7): these, pT, rapidity and azimuth in [-pi, pi].
+
+    Finite for every four-vector, a vanishing one and one along the beam included.
+    """
+    px, py, pz, energy = p4.unbind(-1)
+    pt = (px.square() + py.square()).sqrt()
+    ratio = 1 + (2 * pz) / (energy - pz).clamp(min=_TINIER)
+    rapidity = 0.5 * ratio.clamp(min=_TINIER).log()
+    return torch.stack((px, py, pz, energy, pt, rapidity, torch.atan2(py, px)), dim=-1)
+
+
+class PairEmbed(nn.Module):
+    """Pair features to a bias on the attention logits: one map per head, shared by all layers.
+
+    dims: widths of the net; the last is the number of heads. Its layers are convolutions of length one in the
+    checkpoints; here they act on rows, one per pair of real constituents, which is the same and faster.
+    """
+
+    def __init__(self, dims: Sequence[int], *, last_activation: bool) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [nn.BatchNorm1d(4)]
+        for before, after in pairwise((4, *dims)):
+            layers += [nn.Conv1d(before, after, 1), nn.BatchNorm1d(after), nn.GELU()]
+        self.embed = nn.Sequential(*(layers if last_activation else layers[:-1]))
+
+    def forward(self, p4: Tensor, mask: Tensor) -> Tensor:
+        """Bias (J, H, C, C), symmetric, zero wherever a slot is padded; p4 (J, C, 4), mask bool (J, C)."""
+        jet, one, other = (mask[:, :, None] & mask[:, None, :]).tril().nonzero(as_tuple=True)
+        slots = mask.shape[1]
+        with torch.no_grad():
+            rows = kinematics(p4).flatten(0, 1)
+            x = pair_features(rows[jet * slots + one], rows[jet * slots + other])
+        for layer in self.embed:
+            x = _on_rows(layer, x) if isinstance(layer, nn.Conv1d) else layer(x)
+        bias = x.new_zeros(*mask.shape, slots, x.shape[-1])
+        bias = bias.index_put((jet, one, other), x).index_put((jet, other, one), x)
+        return bias.permute(0, 3, 1, 2).contiguous()
+
+
+def _on_rows(layer: nn.Conv1d, x: Tensor) -> Tensor:
+    """A convolution of length one on rows: (P, before) to (P, after)."""
+    return functional.linear(x, layer.weight.squeeze(-1), layer.bias)
