@@ -40,5 +40,9 @@ class SimulationError(JetAssayError):
     """The event generator or the detector could not do what was asked."""
 
 
+class StoreError(JetAssayError):
+    """A shard or an output file cannot be written or read back: disk full, no permission, in the way, damaged."""
+
+
 class InterruptedRunError(JetAssayError):
     """The user or the batch system stopped the run; the message says what is kept and how to go on."""
