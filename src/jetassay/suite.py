@@ -1,5 +1,6 @@
 """WHAT is compared: a suite is a TOML file under `suites/`, checked key by key."""
 
+from functools import partial
 from pathlib import Path
 from typing import Literal, Self
 
@@ -103,7 +104,7 @@ def suites() -> Registry[Suite]:
     """Every suite in `suites/`."""
     registry: Registry[Suite] = Registry("suite")
     for path in sorted(suites_folder().glob("*.toml")):
-        registry.add(path.stem, lambda path=path: read_suite(path), origin=str(path))
+        registry.add(path.stem, partial(read_suite, path), origin=str(path))
     return registry
 
 

@@ -113,7 +113,7 @@ def read_card(path: Path) -> Card:
     twin_of = table.get("untrained_twin_of")
     if isinstance(twin_of, str):
         original = read_toml(path.parent.parent / twin_of / "card.toml")
-        inherited = {
+        inherited: dict[str, Any] = {
             key: original[key]
             for key in (
                 "architecture",

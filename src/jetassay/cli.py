@@ -1,0 +1,231 @@
+"""The command line. Commands import what they need when they run, so that `--help` answers at once."""
+
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from jetassay.errors import JetAssayError
+from jetassay.progress import Reporter
+
+app = typer.Typer(
+    name="jetassay",
+    help="How good is a jet-tagging backbone? Embed the same jets with each, probe, compare, track.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings, errors and the answer.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
+
+
+class Format(StrEnum):
+    """How `results` prints."""
+
+    TABLE = "table"
+    CSV = "csv"
+    PARQUET = "parquet"
+    JSON = "json"
+
+
+class Listing(StrEnum):
+    """What `list` lists."""
+
+    BACKBONES = "backbones"
+    DATASETS = "datasets"
+    TASKS = "tasks"
+    SUITES = "suites"
+    FEATURES = "features"
+
+
+class Mode(StrEnum):
+    """How the simulated detector treats tracks."""
+
+    DELPHES = "delphes"
+    IDEAL = "ideal"
+
+
+@app.command(epilog="Example: jetassay run default")
+def run(
+    suite: Annotated[str, typer.Argument(help="A suite's name, or the path of a suite's TOML file.")] = "default",
+    dataset: Annotated[str | None, typer.Option(help="Take this dataset instead of the suite's.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder with the files of a real dataset.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Run a suite: jets, embeddings, scores, tracking and report. A second run computes no embedding again."""
+    from jetassay.run import run_suite
+    from jetassay.suite import find_suite
+
+    chosen = find_suite(suite)
+    if dataset is not None or data is not None:
+        changed = {"card": dataset or chosen.dataset.card, "folder": data, "on_invalid": chosen.dataset.on_invalid}
+        same = dataset is None or dataset == chosen.dataset.card
+        kept = chosen.dataset.model_copy(update={"folder": data}) if same else type(chosen.dataset)(**changed)
+        chosen = chosen.model_copy(update={"dataset": kept})
+    result = run_suite(chosen, reporter=Reporter(quiet=quiet))
+    print(result.summary(width=_width()))
+
+
+@app.command("list", epilog="Example: jetassay list backbones")
+def list_(what: Annotated[Listing, typer.Argument(help="What to list.")]) -> None:
+    """List what there is. What cannot be loaded is shown as broken, with its reason."""
+    from jetassay.listing import listing
+
+    print(listing(what.value))
+
+
+@app.command(epilog="Example: jetassay simulate --classes Hbb,QCD --jets 2000 --seed 7 --output jets/")
+def simulate(
+    jets: Annotated[int, typer.Option(help="Jets of each class.")],
+    output: Annotated[Path, typer.Option(help="Folder for CLASS_000.root and so on.")],
+    classes: Annotated[str, typer.Option(help="Class names with commas between them, or `all`.")] = "all",
+    seed: Annotated[int, typer.Option(help="The same seed gives the same jets.")] = 1,
+    mode: Annotated[Mode, typer.Option(help="The JetClass detector card as it behaves, or ideal tracking.")] = Mode.DELPHES,
+    files: Annotated[int, typer.Option(help="Files of each class.")] = 1,
+    workers: Annotated[int | None, typer.Option(help="Processes; one for each core if not given.")] = None,
+    quiet: Quiet = False,
+    force: Force = False,
+) -> None:
+    """Simulate jets in the JetClass schema with Pythia 8, a parametric detector and FastJet."""
+    from jetassay.jets.classes import CLASS_NAMES
+    from jetassay.simulation.sample import Recipe
+    from jetassay.simulation.sample import simulate as run_simulation
+
+    chosen = CLASS_NAMES if classes == "all" else tuple(name.strip() for name in classes.split(","))
+    recipe = Recipe(classes=chosen, jets=jets, files=files, seed=seed, mode=mode.value)
+    written = run_simulation(recipe, output=output, workers=workers, reporter=Reporter(quiet=quiet), force=force)
+    print("\n".join(str(path) for path in written))
+
+
+@app.command(epilog="Example: jetassay inspect HToBB_120.root")
+def inspect(file: Annotated[Path, typer.Argument(help="A file of jets.")]) -> None:
+    """Show a file's schema, counts, ranges and every problem found; exit code 1 if there is one."""
+    from jetassay.jets.inspection import inspect_file, render
+
+    found = inspect_file(file)
+    print(render(found))
+    if found.problems:
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: jetassay embed part-mini Hbb_000.root --output hbb.parquet --scores")
+def embed(
+    card: Annotated[str, typer.Argument(help="A backbone's name; see `jetassay list backbones`.")],
+    files: Annotated[list[Path], typer.Argument(help="Files of jets.")],
+    output: Annotated[Path, typer.Option(help="Parquet file, or CSV by its ending; one row a jet.")],
+    weights: Annotated[Path | None, typer.Option(help="The weights' file; its hash must be the card's.")] = None,
+    schema: Annotated[str, typer.Option(help="How the files are laid out: jetclass or jetclass2.")] = "jetclass",
+    scores: Annotated[bool, typer.Option("--scores", help="Also the class probabilities, as score_NAME.")] = False,
+    quiet: Quiet = False,
+    force: Force = False,
+) -> None:
+    """Embed files of jets with one backbone: columns source_file, entry_index, emb_0 and so on."""
+    from jetassay.backbones.catalogue import backbone_cards
+    from jetassay.backbones.loading import load_backbone
+    from jetassay.embeddings.files import embed_files
+
+    backbone = load_backbone(backbone_cards()[card], weights=weights)
+    rows = embed_files(
+        backbone, files, schema=schema, output=output, scores=scores, reporter=Reporter(quiet=quiet), force=force
+    )
+    print(f"{output}: {rows} jets")
+
+
+@app.command(epilog="Example: jetassay results default --format csv > scores.csv")
+def results(
+    suite: Annotated[str, typer.Argument(help="A suite that was run.")] = "default",
+    format: Annotated[Format, typer.Option(help="parquet goes to --output.")] = Format.TABLE,  # noqa: A002 - the option's name
+    output: Annotated[Path | None, typer.Option(help="Write here instead of printing.")] = None,
+) -> None:
+    """Print the scores of the last run of a suite."""
+    from jetassay.report.results import render_results
+
+    text = render_results(suite, format=format.value, output=output, width=_width())
+    print(text)
+
+
+@app.command(epilog="Example: jetassay export default part-mini --output part_mini.csv")
+def export(
+    suite: Annotated[str, typer.Argument(help="A suite that was run.")],
+    backbone: Annotated[str, typer.Argument(help="One of the suite's backbones.")],
+    output: Annotated[Path, typer.Option(help="The CSV file to write.")],
+    quiet: Quiet = False,
+    force: Force = False,
+) -> None:
+    """Write a backbone's stored embeddings as CSV, one row a jet, with truth label and jet columns."""
+    from jetassay.run import export_embeddings
+    from jetassay.suite import find_suite
+
+    rows = export_embeddings(find_suite(suite), backbone, output=output, force=force, reporter=Reporter(quiet=quiet))
+    print(f"{output}: {rows} jets")
+
+
+@app.command(epilog="Example: jetassay report default")
+def report(suite: Annotated[str, typer.Argument(help="A suite that was run.")] = "default") -> None:
+    """Draw a suite's report again from its stored scores."""
+    from jetassay.report.results import redraw
+
+    print(redraw(suite))
+
+
+@app.command(epilog="Example: jetassay ui --port 5000")
+def ui(port: Annotated[int, typer.Option(help="Where the page is served, on this machine only.")] = 5000) -> None:
+    """Open MLflow's interface on the tracked runs, light and local."""
+    from jetassay.tracking.ui import serve
+
+    serve(port=port)
+
+
+@app.command(epilog="Example: jetassay throughput")
+def throughput(quiet: Quiet = False) -> None:
+    """Run `benchmarks/` with pytest-benchmark, save the JSON and log it to MLflow."""
+    from jetassay.throughput import run_benchmarks
+
+    print(run_benchmarks(reporter=Reporter(quiet=quiet)))
+
+
+@app.command("train-mini", epilog="Example: jetassay train-mini mlp")
+def train_mini(
+    names: Annotated[list[str] | None, typer.Argument(help="Which of the shipped backbones; all if not given.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Train the weights that ship: simulate, train, measure, write weights and card."""
+    from jetassay.training.mini import train_mini as run_training
+
+    for path in run_training(names or None, reporter=Reporter(quiet=quiet)):
+        print(path)
+
+
+def _width() -> int:
+    import shutil
+
+    return max(shutil.get_terminal_size((120, 24)).columns, 40)
+
+
+def main() -> None:
+    """Entry point: errors of jetassay are printed without a traceback and exit with 1, Ctrl-C with 130."""
+    sys.exit(_guarded(lambda: app(standalone_mode=False)))
+
+
+def _guarded(command: Callable[[], Any]) -> int:
+    import click
+
+    try:
+        code = command()
+    except JetAssayError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        print("stopped; whatever was finished is kept, and the same command goes on from there", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return 0
+    return code if isinstance(code, int) else 0

@@ -1,0 +1,129 @@
+"""Figures of one suite: what the eye should see first. Each function takes the result frame and writes one PNG."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from jetassay.jets.classes import JET_CLASSES, SIGNAL_NAMES
+from jetassay.report.tables import matrix
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Petroff's ten colours (arXiv:2107.02270) with a marker each, so that backbones stay apart in black and white too.
+_STYLES = (
+    ("#3f90da", "o"), ("#bd1f01", "s"), ("#ffa90e", "^"), ("#717581", "D"), ("#832db6", "v"),
+    ("#a96b59", "P"), ("#94a4a2", "X"), ("#e76300", "<"), ("#b9ac70", ">"), ("#92dadd", "*"),
+)  # fmt: skip
+_DPI = 150
+
+
+def draw_all(frame: pd.DataFrame, folder: Path) -> list[Path]:
+    """Every figure that the frame has data for, in the order of the report."""
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn = []
+    tasks = set(frame["task"])
+    if "probe" in tasks:
+        drawn.append(_save(auc_figure(frame), folder / "auc.png"))
+        drawn.append(_save(rejection_figure(frame), folder / "rejection.png"))
+    for where in sorted(set(frame.loc[frame["task"] == "similarity", "bin"])):
+        drawn.append(_save(cka_figure(frame, where=where), folder / f"cka_{where}.png"))
+    if "throughput" in tasks:
+        drawn.append(_save(throughput_figure(frame), folder / "throughput.png"))
+    return drawn
+
+
+def auc_figure(frame: pd.DataFrame) -> "Figure":
+    """1 - AUC of every signal against QCD on a log scale, a marker per backbone, bars of 68 %."""
+    chosen = frame[(frame["task"] == "probe") & (frame["metric"] == "auc")].dropna(subset=["value"])
+    flipped = chosen.assign(value=1 - chosen["value"], low=1 - chosen["high"], high=1 - chosen["low"])
+    return _dots(flipped, label="1 − AUC  (lower is better)", title="Each signal against QCD, linear probe")
+
+
+def rejection_figure(frame: pd.DataFrame) -> "Figure":
+    """Background rejection at each class's working point; an arrow where only a lower limit is known."""
+    chosen = frame[(frame["task"] == "probe") & (frame["metric"] == "rejection")]
+    own = chosen["signal"].map(lambda name: JET_CLASSES[name].working_point).astype(float)
+    chosen = chosen[(chosen["working_point"].astype(float) - own).abs() < 1e-9]  # noqa: PLR2004 - float noise
+    return _dots(
+        chosen,
+        label=r"background rejection $1/\varepsilon_B$",
+        title="Each signal against QCD at its working point",
+        ticks={name: f"{JET_CLASSES[name].tex}\n{100 * JET_CLASSES[name].working_point:g} %" for name in SIGNAL_NAMES},
+    )
+
+
+def cka_figure(frame: pd.DataFrame, *, where: str) -> "Figure":
+    """Debiased linear CKA between all pairs of backbones, with values."""
+    import matplotlib.pyplot as plt  # noqa: PLC0415 - slow to import
+    import seaborn as sns  # noqa: PLC0415 - slow to import
+
+    table = matrix(frame, "cka", where=where)
+    size = 1.6 + 0.75 * len(table)
+    figure, axes = plt.subplots(figsize=(size + 1.2, size))
+    sns.heatmap(table, vmin=0, vmax=1, cmap="cividis", annot=True, fmt=".2f", square=True, ax=axes,
+                cbar_kws={"label": "debiased linear CKA"})  # fmt: skip
+    axes.set_xticklabels(axes.get_xticklabels(), rotation=40, ha="right")
+    axes.set_title("all test jets" if where == "all" else f"{where} jets alone")
+    return figure
+
+
+def throughput_figure(frame: pd.DataFrame) -> "Figure":
+    """Jets per second of each backbone, log scale, in the order of the suite."""
+    import matplotlib.pyplot as plt  # noqa: PLC0415 - slow to import
+
+    chosen = frame[(frame["task"] == "throughput") & (frame["metric"] == "jets_per_s")]
+    figure, axes = plt.subplots(figsize=(7, 0.6 + 0.4 * len(chosen)))
+    values = chosen["value"].astype(float).to_numpy()
+    low, high = chosen["low"].astype(float).to_numpy(), chosen["high"].astype(float).to_numpy()
+    colours = [_STYLES[k % len(_STYLES)][0] for k in range(len(chosen))]
+    axes.barh(list(chosen["backbone"]), values, xerr=[values - low, high - values], color=colours)
+    for row, value in enumerate(values):
+        axes.annotate(f" {value:,.0f}", (max(value, high[row]), row), va="center")
+    axes.set_xscale("log")
+    axes.set_xlim(right=4 * high.max())
+    axes.invert_yaxis()
+    axes.set_xlabel("jets per second (bars: fastest and slowest round)")
+    return figure
+
+
+def _dots(
+    scores: pd.DataFrame, *, label: str, title: str, ticks: dict[str, str] | None = None
+) -> "Figure":
+    import matplotlib.pyplot as plt  # noqa: PLC0415 - slow to import
+
+    signals = [name for name in SIGNAL_NAMES if name in set(scores["signal"])]
+    backbones = list(dict.fromkeys(scores["backbone"]))
+    figure, axes = plt.subplots(figsize=(10.5, 4.6))
+    for k, backbone in enumerate(backbones):
+        rows = scores[scores["backbone"] == backbone].set_index("signal").reindex(signals)
+        shift = 0.7 * ((k + 0.5) / len(backbones) - 0.5)
+        x = np.arange(len(signals)) + shift
+        value, low, high = (rows[name].astype("float64").to_numpy(na_value=np.nan) for name in ("value", "low", "high"))
+        colour, marker = _STYLES[k % len(_STYLES)]
+        limit = np.isnan(value) & ~np.isnan(low)
+        bars = np.nan_to_num(np.stack([value - low, high - value]))
+        axes.errorbar(x, value, yerr=np.clip(bars, 0, None), fmt=marker, color=colour, label=backbone, markersize=5.5)
+        axes.errorbar(x[limit], low[limit], yerr=0.4 * low[limit], lolims=True, fmt=marker, color=colour,
+                      markersize=5.5, markerfacecolor="none")  # fmt: skip
+    axes.set_yscale("log")
+    names = ticks or {name: JET_CLASSES[name].tex for name in signals}
+    axes.set_xticks(range(len(signals)), [names[name] for name in signals])
+    for edge in range(len(signals) - 1):
+        axes.axvline(edge + 0.5, color="0.9", linewidth=0.8, zorder=0)
+    axes.grid(axis="y", which="both", color="0.93")
+    axes.set_axisbelow(True)
+    axes.set_ylabel(label)
+    axes.set_title(title, loc="left")
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    return figure
+
+
+def _save(figure: "Figure", path: Path) -> Path:
+    import matplotlib.pyplot as plt  # noqa: PLC0415 - slow to import
+
+    figure.savefig(path, dpi=_DPI, bbox_inches="tight")
+    plt.close(figure)
+    return path

@@ -1,0 +1,81 @@
+"""One self-contained HTML page of a suite: tables, figures, counts and provenance, without a network."""
+
+import base64
+import html
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from jetassay.report.tables import leaderboard_cells, throughput_cells
+
+_STYLE = """
+:root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }
+body { max-width: 74rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { margin-bottom: 0; } h2 { margin-top: 2.2rem; border-bottom: 1px solid #8886; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { padding: .25rem .6rem; text-align: right; white-space: nowrap; border-bottom: 1px solid #8884; }
+th:first-child, td:first-child { text-align: left; }
+img { max-width: 100%; background: white; border-radius: 4px; }
+.note { color: #777; max-width: 60rem; }
+"""
+
+
+def write_page(
+    frame: pd.DataFrame,
+    *,
+    title: str,
+    provenance: Mapping[str, Any],
+    counts: pd.DataFrame,
+    figures: Sequence[Path],
+    protocol: str,
+    path: Path,
+) -> Path:
+    """Write the page to `path` whole (a temporary file is renamed) and return `path`."""
+    parts = [f"<h1>{html.escape(title)}</h1>", f"<p class=note>{html.escape(_headline(provenance))}</p>"]
+    by_name = {each.stem: each for each in figures}
+    if "probe" in set(frame["task"]):
+        parts += ["<h2>Each signal against QCD: AUC</h2>", _table(leaderboard_cells(frame, "auc"), "backbone")]
+        parts += [_image(by_name["auc"]), "<h2>Background rejection at each class's working point</h2>"]
+        parts += [_table(leaderboard_cells(frame, "rejection"), "backbone"), _image(by_name["rejection"])]
+        parts += [f"<p class=note>{html.escape(protocol)}</p>"]
+    similar = [each for name, each in by_name.items() if name.startswith("cka_")]
+    if similar:
+        parts += ["<h2>Similarity of the embeddings</h2>", *[_image(each) for each in similar]]
+    if "throughput" in by_name:
+        parts += ["<h2>Throughput</h2>", _table(throughput_cells(frame), "backbone"), _image(by_name["throughput"])]
+    parts += ["<h2>Jets</h2>", _table(counts, "split"), "<h2>Provenance</h2>", _provenance(provenance)]
+    document = (
+        f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(title)}</title>"
+        f'<meta name=viewport content="width=device-width"><style>{_STYLE}</style><body>{"".join(parts)}</body></html>'
+    )
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(document, encoding="utf-8")
+    temporary.replace(path)
+    return path
+
+
+def _headline(provenance: Mapping[str, Any]) -> str:
+    keys = ("date", "cpu", "cores", "threads", "git_commit", "git_dirty")
+    return ", ".join(f"{key.replace('_', ' ')} {provenance[key]}" for key in keys if key in provenance)
+
+
+def _table(cells: pd.DataFrame, corner: str) -> str:
+    head = "".join(f"<th>{html.escape(str(name))}</th>" for name in [corner, *cells.columns])
+    rows = "".join(
+        f"<tr><td>{html.escape(str(name))}</td>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>"
+        for name, row in zip(cells.index, cells.to_numpy(), strict=True)
+    )
+    return f"<div class=scroll><table><tr>{head}</tr>{rows}</table></div>"
+
+
+def _image(path: Path) -> str:
+    data = base64.b64encode(path.read_bytes()).decode()
+    return f'<p><img alt="{html.escape(path.stem)}" src="data:image/png;base64,{data}"></p>'
+
+
+def _provenance(provenance: Mapping[str, Any]) -> str:
+    rows = pd.DataFrame({"value": [str(value) for value in provenance.values()]}, index=list(provenance))
+    return _table(rows, "what")
