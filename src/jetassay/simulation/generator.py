@@ -73,7 +73,10 @@ class Generator:
         self._veto = ProcessVeto(process) if veto and process.veto_ids else None
         self._pythia = pythia8mc.Pythia("", False)
         source = ("Beams:frameType = 4", f"Beams:LHEF = {lhe}") if lhe else ()
-        self._read((*BEAM_SETTINGS, "Random:setSeed = on", f"Random:seed = {seed}", *source, *process.settings))
+        self._read(
+            (*BEAM_SETTINGS, "Random:setSeed = on", f"Random:seed = {seed}", *source, *process.settings)
+        )
+        self._read(self._alternating[0])
         if self._veto is not None and not self._pythia.setUserHooksPtr(self._veto):
             raise SimulationError("Pythia does not take the veto. Is pythia8mc 8.317.2 installed?")
         if not self._pythia.init():

@@ -1,0 +1,158 @@
+"""Simulate a sample: a folder of ROOT files, made in parallel, resumed where it stopped, the same every time.
+
+A shard is one file of one class. Its seeds follow from the recipe's seed, the class and the file's number, so the
+arrays are equal to the bit for any number of processes and in any order (with the same versions of Pythia, FastJet
+and numpy on the same kind of processor). The bytes of a file are not: ROOT files hold the time of writing and a
+random identifier; compare with `writing.content_digest`.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from jetassay.errors import ConfigError, InterruptedRunError, SimulationError
+from jetassay.progress import Reporter
+from jetassay.simulation.recipe import Recipe, file_name, generator_versions
+from jetassay.simulation.workers import Workers
+
+RECIPE_FILE = "recipe.json"
+
+
+def simulate(
+    recipe: Recipe,
+    *,
+    output: Path,
+    workers: int | None = None,
+    reporter: Reporter | None = None,
+    force: bool = False,
+) -> list[Path]:
+    """Write `output/CLASS_000.root` and so on, and `output/recipe.json`; gives the ROOT files in order.
+
+    workers: processes, one per core if None
+    force: replace files of another recipe, which are an error otherwise
+
+    Files of the same recipe are kept. Raises `SimulationError` where files of another recipe are in the way, the
+    generators are missing or fail; `InterruptedRunError` on Ctrl-C, after which whole files are kept.
+    """
+    if workers is not None and workers < 1:
+        raise ConfigError(f"simulation: {workers} workers; give at least 1.")
+    reporter = reporter or Reporter()
+    digest = recipe.digest()
+    tasks = _tasks(recipe, output, digest)
+    paths = [Path(task["path"]) for task in tasks]
+    kept = {
+        path: counts for path in paths if (counts := _counts_if_ours(path, digest, force=force)) is not None
+    }
+    missing = [task for task in tasks if Path(task["path"]) not in kept]
+    if missing:
+        _make_folder(output)
+        _run(missing, kept, workers=workers or available_cores(), reporter=reporter, of=len(tasks))
+    _note_recipe(output, recipe, digest, {path.name: kept[path] for path in paths})
+    return paths
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _tasks(recipe: Recipe, output: Path, digest: str) -> list[dict[str, Any]]:
+    """As `shards.Task`, which is not imported here because the generators would come with it."""
+    return [
+        {
+            "kind": recipe.kind,
+            "name": name,
+            "file": file,
+            "jets": jets,
+            "seed": recipe.seed,
+            "mode": recipe.mode,
+            "path": str(output / file_name(name, file)),
+            "digest": digest,
+        }
+        for name, file, jets in recipe.shards()
+    ]
+
+
+def _counts_if_ours(path: Path, digest: str, *, force: bool) -> dict[str, Any] | None:
+    """The counts of a file of this recipe, None where there is none. Raises `SimulationError` for another file."""
+    if not path.exists():
+        return None
+    from jetassay.simulation.writing import read_facts  # noqa: PLC0415  # uproot is slow to import
+
+    try:
+        facts = read_facts(path)
+    except SimulationError:
+        if force:
+            return None
+        raise
+    if facts.get("digest") != digest:
+        if force:
+            return None
+        raise SimulationError(
+            f"{path} was simulated with another recipe or another version. Choose another folder, remove the file, "
+            "or force its replacement."
+        )
+    counts: dict[str, Any] = facts["counts"]
+    return counts
+
+
+def _make_folder(output: Path) -> None:
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        for partial in output.glob(".*.partial"):
+            if not _is_running(partial):
+                partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise SimulationError(f"The folder {output} cannot be used: {error}") from error
+
+
+def _is_running(partial: Path) -> bool:
+    """Whether the process that writes this temporary file is alive; its number is part of the name."""
+    try:
+        os.kill(int(partial.name.split(".")[-2]), 0)
+    except (ProcessLookupError, ValueError, IndexError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _run(
+    tasks: list[dict[str, Any]],
+    counts: dict[Path, dict[str, Any]],
+    *,
+    workers: int,
+    reporter: Reporter,
+    of: int,
+) -> None:
+    """Make the missing files and add their counts."""
+    total = sum(task["jets"] for task in tasks)
+    try:
+        with reporter.bar("simulating", total) as bar, Workers(tasks, count=workers) as crew:
+            for number, message in crew.messages():
+                if "done" in message:
+                    counts[Path(tasks[number]["path"])] = message["done"]
+                else:
+                    bar.advance(message["jets"])
+    except KeyboardInterrupt as stop:
+        folder = Path(tasks[0]["path"]).parent
+        raise InterruptedRunError(
+            f"Simulation stopped; {len(counts)} of {of} files are whole and kept in {folder}. "
+            "The same command goes on from there."
+        ) from stop
+
+
+def _note_recipe(output: Path, recipe: Recipe, digest: str, counts: Mapping[str, Mapping[str, Any]]) -> None:
+    files = {
+        name: {**each, "veto_fraction": round(1 - each["events_showered"] / max(each["events_drawn"], 1), 4)}
+        for name, each in counts.items()
+    }
+    content = {"recipe": asdict(recipe), "digest": digest, "generators": generator_versions(), "files": files}
+    partial = output / f".{RECIPE_FILE}.{os.getpid()}.partial"
+    partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    with partial.open("rb") as written:
+        os.fsync(written.fileno())
+    partial.replace(output / RECIPE_FILE)

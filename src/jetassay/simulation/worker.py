@@ -1,0 +1,41 @@
+"""A process that makes shards: tasks come in on standard input, one JSON object a line, messages go out.
+
+A process of its own keeps what the generators print away from standard output, and needs nothing of the caller's
+`__main__`. Messages are `{"jets": n}` for progress, `{"done": counts}` and `{"error": text}`.
+"""
+
+import json
+import os
+import signal
+import sys
+from typing import Any, TextIO
+
+from jetassay.errors import JetAssayError
+from jetassay.simulation.shards import Task, make_shard
+
+
+def main() -> None:
+    """Work until standard input ends."""
+    # Ctrl-C reaches the whole process group; the parent decides what then happens.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    messages = os.fdopen(os.dup(1), "w", buffering=1)
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 1)
+    for line in sys.stdin:
+        _serve(Task(**json.loads(line)), messages)
+
+
+def _serve(task: Task, messages: TextIO) -> None:
+    def say(**message: Any) -> None:
+        print(json.dumps(message), file=messages, flush=True)
+
+    try:
+        say(done=make_shard(task, advance=lambda jets: say(jets=jets)))
+    except JetAssayError as error:
+        say(error=str(error))
+    except OSError as error:
+        say(error=f"{task.path} cannot be written: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""Jets as columns, and columns as ROOT files in the JetClass schema.
+
+uproot cannot write the `std::vector` branches of the published files; the arrays here share one counter branch,
+`npart`. Names and types are those of the published files otherwise.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+import numpy as np
+import uproot
+
+from jetassay.errors import SimulationError
+from jetassay.simulation.generator import IntArray
+
+TREE = "tree"
+PART_PREFIX = "part_"
+AUX_PREFIX = "aux_genpart_"
+_RECORD = "jetassay_shard"
+"""Beside the tree: a string with what the file holds, as JSON."""
+
+Columns = Mapping[str, np.ndarray[Any, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class JetTable:
+    """J jets as named columns.
+
+    jets: name to (J,)
+    ragged: prefix (`part_`) to counts (J,) and its columns, name without prefix to (N,)
+    """
+
+    jets: Columns
+    ragged: Mapping[str, tuple[IntArray, Columns]]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.jets.values())))
+
+    def head(self, count: int) -> "JetTable":
+        """The first jets."""
+        ragged = {
+            prefix: (sizes[:count], {name: column[: sizes[:count].sum()] for name, column in columns.items()})
+            for prefix, (sizes, columns) in self.ragged.items()
+        }
+        return JetTable({name: column[:count] for name, column in self.jets.items()}, ragged)
+
+
+def join(tables: Sequence[JetTable]) -> JetTable:
+    """Tables of the same columns, one after the other."""
+    jets = {name: np.concatenate([table.jets[name] for table in tables]) for name in tables[0].jets}
+    ragged = {
+        prefix: (
+            np.concatenate([table.ragged[prefix][0] for table in tables]),
+            {name: np.concatenate([table.ragged[prefix][1][name] for table in tables]) for name in columns},
+        )
+        for prefix, (_, columns) in tables[0].ragged.items()
+    }
+    return JetTable(jets, ragged)
+
+
+def write(path: Path, table: JetTable, *, facts: Mapping[str, Any]) -> None:
+    """Write the whole file or nothing: under a temporary name, synced, then renamed."""
+    content: dict[str, Any] = {
+        prefix.rstrip("_"): ak.unflatten(ak.zip(dict(columns)), sizes)
+        for prefix, (sizes, columns) in table.ragged.items()
+    }
+    content.update(table.jets)
+    types = {
+        name: value.type if isinstance(value, ak.Array) else value.dtype for name, value in content.items()
+    }
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with uproot.recreate(partial, compression=uproot.ZSTD(5)) as file:
+            file.mktree(
+                TREE,
+                types,
+                counter_name=lambda name: f"n{name}",
+                field_name=lambda outer, inner: f"{outer}_{inner}",
+            )
+            file[TREE].extend(content)
+            file[_RECORD] = json.dumps(dict(facts), sort_keys=True)
+        with partial.open("rb") as written:
+            os.fsync(written.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """What `write` noted beside the tree. Raises `SimulationError` for a file it did not write."""
+    try:
+        with uproot.open(path) as file:
+            facts: dict[str, Any] = json.loads(str(file[_RECORD]))
+    except (OSError, KeyError, ValueError, uproot.exceptions.KeyInFileError) as error:
+        raise SimulationError(f"{path} is not a file of simulated jets: {type(error).__name__}.") from error
+    return facts
+
+
+def content_digest(path: Path) -> str:
+    """sha256 over names, types and values of all branches.
+
+    Two files of the same recipe have the same digest, though their bytes differ: a ROOT file holds the time of its
+    writing and a random identifier.
+    """
+    digest = hashlib.sha256()
+    with uproot.open(path) as file:
+        tree = file[TREE]
+        for name in sorted(tree.keys()):
+            column = tree[name].array(library="ak")
+            flat = ak.to_numpy(ak.flatten(column, axis=None))
+            digest.update(f"{name}:{flat.dtype.str}:{len(flat)}\n".encode())
+            digest.update(np.ascontiguousarray(flat).tobytes())
+    return digest.hexdigest()
