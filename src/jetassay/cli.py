@@ -1,15 +1,18 @@
 """The command line. Commands import what they need when they run, so that `--help` answers at once."""
 
+import functools
 import sys
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, ParamSpec
 
 import typer
 
 from jetassay.errors import JetAssayError
 from jetassay.progress import Reporter
+
+P = ParamSpec("P")
 
 app = typer.Typer(
     name="jetassay",
@@ -50,9 +53,37 @@ class Mode(StrEnum):
     IDEAL = "ideal"
 
 
-@app.command(epilog="Example: jetassay run default")
+def command(example: str, *, name: str | None = None) -> Callable[[Callable[P, None]], Callable[P, None]]:
+    """Register a command with an example in its help; its errors are printed without a traceback.
+
+    Exit codes: 0 done, 1 an error that the message explains, 2 wrong usage, 130 stopped with Ctrl-C.
+    """
+
+    def register(function: Callable[P, None]) -> Callable[P, None]:
+        @functools.wraps(function)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+            try:
+                function(*args, **kwargs)
+            except JetAssayError as error:
+                print(f"error: {error}", file=sys.stderr)
+                raise typer.Exit(1) from error
+            except KeyboardInterrupt as error:
+                print(
+                    "stopped; what was finished is kept, and the same command goes on from there",
+                    file=sys.stderr,
+                )
+                raise typer.Exit(130) from error
+
+        return app.command(name, epilog=f"Example: {example}")(guarded)
+
+    return register
+
+
+@command("jetassay run default")
 def run(
-    suite: Annotated[str, typer.Argument(help="A suite's name, or the path of a suite's TOML file.")] = "default",
+    suite: Annotated[
+        str, typer.Argument(help="A suite's name, or the path of a suite's TOML file.")
+    ] = "default",
     dataset: Annotated[str | None, typer.Option(help="Take this dataset instead of the suite's.")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder with the files of a real dataset.")] = None,
     quiet: Quiet = False,
@@ -63,7 +94,11 @@ def run(
 
     chosen = find_suite(suite)
     if dataset is not None or data is not None:
-        changed = {"card": dataset or chosen.dataset.card, "folder": data, "on_invalid": chosen.dataset.on_invalid}
+        changed = {
+            "card": dataset or chosen.dataset.card,
+            "folder": data,
+            "on_invalid": chosen.dataset.on_invalid,
+        }
         same = dataset is None or dataset == chosen.dataset.card
         kept = chosen.dataset.model_copy(update={"folder": data}) if same else type(chosen.dataset)(**changed)
         chosen = chosen.model_copy(update={"dataset": kept})
@@ -71,7 +106,7 @@ def run(
     print(result.summary(width=_width()))
 
 
-@app.command("list", epilog="Example: jetassay list backbones")
+@command("jetassay list backbones", name="list")
 def list_(what: Annotated[Listing, typer.Argument(help="What to list.")]) -> None:
     """List what there is. What cannot be loaded is shown as broken, with its reason."""
     from jetassay.listing import listing
@@ -79,13 +114,15 @@ def list_(what: Annotated[Listing, typer.Argument(help="What to list.")]) -> Non
     print(listing(what.value))
 
 
-@app.command(epilog="Example: jetassay simulate --classes Hbb,QCD --jets 2000 --seed 7 --output jets/")
+@command("jetassay simulate --classes Hbb,QCD --jets 2000 --seed 7 --output jets/")
 def simulate(
     jets: Annotated[int, typer.Option(help="Jets of each class.")],
     output: Annotated[Path, typer.Option(help="Folder for CLASS_000.root and so on.")],
     classes: Annotated[str, typer.Option(help="Class names with commas between them, or `all`.")] = "all",
     seed: Annotated[int, typer.Option(help="The same seed gives the same jets.")] = 1,
-    mode: Annotated[Mode, typer.Option(help="The JetClass detector card as it behaves, or ideal tracking.")] = Mode.DELPHES,
+    mode: Annotated[
+        Mode, typer.Option(help="The JetClass detector card as it behaves, or ideal tracking.")
+    ] = Mode.DELPHES,
     files: Annotated[int, typer.Option(help="Files of each class.")] = 1,
     workers: Annotated[int | None, typer.Option(help="Processes; one for each core if not given.")] = None,
     quiet: Quiet = False,
@@ -98,11 +135,13 @@ def simulate(
 
     chosen = CLASS_NAMES if classes == "all" else tuple(name.strip() for name in classes.split(","))
     recipe = Recipe(classes=chosen, jets=jets, files=files, seed=seed, mode=mode.value)
-    written = run_simulation(recipe, output=output, workers=workers, reporter=Reporter(quiet=quiet), force=force)
+    written = run_simulation(
+        recipe, output=output, workers=workers, reporter=Reporter(quiet=quiet), force=force
+    )
     print("\n".join(str(path) for path in written))
 
 
-@app.command(epilog="Example: jetassay inspect HToBB_120.root")
+@command("jetassay inspect HToBB_120.root")
 def inspect(file: Annotated[Path, typer.Argument(help="A file of jets.")]) -> None:
     """Show a file's schema, counts, ranges and every problem found; exit code 1 if there is one."""
     from jetassay.jets.inspection import inspect_file, render
@@ -113,14 +152,20 @@ def inspect(file: Annotated[Path, typer.Argument(help="A file of jets.")]) -> No
         raise typer.Exit(1)
 
 
-@app.command(epilog="Example: jetassay embed part-mini Hbb_000.root --output hbb.parquet --scores")
+@command("jetassay embed part-mini Hbb_000.root --output hbb.parquet --scores")
 def embed(
     card: Annotated[str, typer.Argument(help="A backbone's name; see `jetassay list backbones`.")],
     files: Annotated[list[Path], typer.Argument(help="Files of jets.")],
     output: Annotated[Path, typer.Option(help="Parquet file, or CSV by its ending; one row a jet.")],
-    weights: Annotated[Path | None, typer.Option(help="The weights' file; its hash must be the card's.")] = None,
-    schema: Annotated[str, typer.Option(help="How the files are laid out: jetclass or jetclass2.")] = "jetclass",
-    scores: Annotated[bool, typer.Option("--scores", help="Also the class probabilities, as score_NAME.")] = False,
+    weights: Annotated[
+        Path | None, typer.Option(help="The weights' file; its hash must be the card's.")
+    ] = None,
+    schema: Annotated[
+        str, typer.Option(help="How the files are laid out: jetclass or jetclass2.")
+    ] = "jetclass",
+    scores: Annotated[
+        bool, typer.Option("--scores", help="Also the class probabilities, as score_NAME.")
+    ] = False,
     quiet: Quiet = False,
     force: Force = False,
 ) -> None:
@@ -131,12 +176,18 @@ def embed(
 
     backbone = load_backbone(backbone_cards()[card], weights=weights)
     rows = embed_files(
-        backbone, files, schema=schema, output=output, scores=scores, reporter=Reporter(quiet=quiet), force=force
+        backbone,
+        files,
+        schema=schema,
+        output=output,
+        scores=scores,
+        reporter=Reporter(quiet=quiet),
+        force=force,
     )
     print(f"{output}: {rows} jets")
 
 
-@app.command(epilog="Example: jetassay results default --format csv > scores.csv")
+@command("jetassay results default --format csv > scores.csv")
 def results(
     suite: Annotated[str, typer.Argument(help="A suite that was run.")] = "default",
     format: Annotated[Format, typer.Option(help="parquet goes to --output.")] = Format.TABLE,  # noqa: A002 - the option's name
@@ -149,7 +200,7 @@ def results(
     print(text)
 
 
-@app.command(epilog="Example: jetassay export default part-mini --output part_mini.csv")
+@command("jetassay export default part-mini --output part_mini.csv")
 def export(
     suite: Annotated[str, typer.Argument(help="A suite that was run.")],
     backbone: Annotated[str, typer.Argument(help="One of the suite's backbones.")],
@@ -161,11 +212,13 @@ def export(
     from jetassay.run import export_embeddings
     from jetassay.suite import find_suite
 
-    rows = export_embeddings(find_suite(suite), backbone, output=output, force=force, reporter=Reporter(quiet=quiet))
+    rows = export_embeddings(
+        find_suite(suite), backbone, output=output, force=force, reporter=Reporter(quiet=quiet)
+    )
     print(f"{output}: {rows} jets")
 
 
-@app.command(epilog="Example: jetassay report default")
+@command("jetassay report default")
 def report(suite: Annotated[str, typer.Argument(help="A suite that was run.")] = "default") -> None:
     """Draw a suite's report again from its stored scores."""
     from jetassay.report.results import redraw
@@ -173,15 +226,17 @@ def report(suite: Annotated[str, typer.Argument(help="A suite that was run.")] =
     print(redraw(suite))
 
 
-@app.command(epilog="Example: jetassay ui --port 5000")
-def ui(port: Annotated[int, typer.Option(help="Where the page is served, on this machine only.")] = 5000) -> None:
+@command("jetassay ui --port 5000")
+def ui(
+    port: Annotated[int, typer.Option(help="Where the page is served, on this machine only.")] = 5000,
+) -> None:
     """Open MLflow's interface on the tracked runs, light and local."""
     from jetassay.tracking.ui import serve
 
     serve(port=port)
 
 
-@app.command(epilog="Example: jetassay throughput")
+@command("jetassay throughput")
 def throughput(quiet: Quiet = False) -> None:
     """Run `benchmarks/` with pytest-benchmark, save the JSON and log it to MLflow."""
     from jetassay.throughput import run_benchmarks
@@ -189,9 +244,11 @@ def throughput(quiet: Quiet = False) -> None:
     print(run_benchmarks(reporter=Reporter(quiet=quiet)))
 
 
-@app.command("train-mini", epilog="Example: jetassay train-mini mlp")
+@command("jetassay train-mini mlp", name="train-mini")
 def train_mini(
-    names: Annotated[list[str] | None, typer.Argument(help="Which of the shipped backbones; all if not given.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Which of the shipped backbones; all if not given.")
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Train the weights that ship: simulate, train, measure, write weights and card."""
@@ -208,24 +265,5 @@ def _width() -> int:
 
 
 def main() -> None:
-    """Entry point: errors of jetassay are printed without a traceback and exit with 1, Ctrl-C with 130."""
-    sys.exit(_guarded(lambda: app(standalone_mode=False)))
-
-
-def _guarded(command: Callable[[], Any]) -> int:
-    import click
-
-    try:
-        code = command()
-    except JetAssayError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        print("stopped; whatever was finished is kept, and the same command goes on from there", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        return 0
-    return code if isinstance(code, int) else 0
+    """Entry point."""
+    app()

@@ -46,19 +46,22 @@ def rejection_figure(frame: pd.DataFrame) -> "Figure":
     """Background rejection at each class's working point; an arrow where only a lower limit is known."""
     chosen = frame[(frame["task"] == "probe") & (frame["metric"] == "rejection")]
     own = chosen["signal"].map(lambda name: JET_CLASSES[name].working_point).astype(float)
-    chosen = chosen[(chosen["working_point"].astype(float) - own).abs() < 1e-9]  # noqa: PLR2004 - float noise
+    chosen = chosen[(chosen["working_point"].astype(float) - own).abs() < 1e-9]
     return _dots(
         chosen,
         label=r"background rejection $1/\varepsilon_B$",
         title="Each signal against QCD at its working point",
-        ticks={name: f"{JET_CLASSES[name].tex}\n{100 * JET_CLASSES[name].working_point:g} %" for name in SIGNAL_NAMES},
+        ticks={
+            name: f"{JET_CLASSES[name].tex}\n{100 * JET_CLASSES[name].working_point:g} %"
+            for name in SIGNAL_NAMES
+        },
     )
 
 
 def cka_figure(frame: pd.DataFrame, *, where: str) -> "Figure":
     """Debiased linear CKA between all pairs of backbones, with values."""
-    import matplotlib.pyplot as plt  # noqa: PLC0415 - slow to import
-    import seaborn as sns  # noqa: PLC0415 - slow to import
+    import matplotlib.pyplot as plt
+    import seaborn as sns
 
     table = matrix(frame, "cka", where=where)
     size = 1.6 + 0.75 * len(table)
@@ -72,7 +75,7 @@ def cka_figure(frame: pd.DataFrame, *, where: str) -> "Figure":
 
 def throughput_figure(frame: pd.DataFrame) -> "Figure":
     """Jets per second of each backbone, log scale, in the order of the suite."""
-    import matplotlib.pyplot as plt  # noqa: PLC0415 - slow to import
+    import matplotlib.pyplot as plt
 
     chosen = frame[(frame["task"] == "throughput") & (frame["metric"] == "jets_per_s")]
     figure, axes = plt.subplots(figsize=(7, 0.6 + 0.4 * len(chosen)))
@@ -89,10 +92,8 @@ def throughput_figure(frame: pd.DataFrame) -> "Figure":
     return figure
 
 
-def _dots(
-    scores: pd.DataFrame, *, label: str, title: str, ticks: dict[str, str] | None = None
-) -> "Figure":
-    import matplotlib.pyplot as plt  # noqa: PLC0415 - slow to import
+def _dots(scores: pd.DataFrame, *, label: str, title: str, ticks: dict[str, str] | None = None) -> "Figure":
+    import matplotlib.pyplot as plt
 
     signals = [name for name in SIGNAL_NAMES if name in set(scores["signal"])]
     backbones = list(dict.fromkeys(scores["backbone"]))
@@ -101,11 +102,15 @@ def _dots(
         rows = scores[scores["backbone"] == backbone].set_index("signal").reindex(signals)
         shift = 0.7 * ((k + 0.5) / len(backbones) - 0.5)
         x = np.arange(len(signals)) + shift
-        value, low, high = (rows[name].astype("float64").to_numpy(na_value=np.nan) for name in ("value", "low", "high"))
+        value, low, high = (
+            rows[name].astype("float64").to_numpy(na_value=np.nan) for name in ("value", "low", "high")
+        )
         colour, marker = _STYLES[k % len(_STYLES)]
         limit = np.isnan(value) & ~np.isnan(low)
         bars = np.nan_to_num(np.stack([value - low, high - value]))
-        axes.errorbar(x, value, yerr=np.clip(bars, 0, None), fmt=marker, color=colour, label=backbone, markersize=5.5)
+        axes.errorbar(
+            x, value, yerr=np.clip(bars, 0, None), fmt=marker, color=colour, label=backbone, markersize=5.5
+        )
         axes.errorbar(x[limit], low[limit], yerr=0.4 * low[limit], lolims=True, fmt=marker, color=colour,
                       markersize=5.5, markerfacecolor="none")  # fmt: skip
     axes.set_yscale("log")
@@ -122,7 +127,7 @@ def _dots(
 
 
 def _save(figure: "Figure", path: Path) -> Path:
-    import matplotlib.pyplot as plt  # noqa: PLC0415 - slow to import
+    import matplotlib.pyplot as plt
 
     figure.savefig(path, dpi=_DPI, bbox_inches="tight")
     plt.close(figure)

@@ -37,7 +37,10 @@ def write_page(
     parts = [f"<h1>{html.escape(title)}</h1>", f"<p class=note>{html.escape(_headline(provenance))}</p>"]
     by_name = {each.stem: each for each in figures}
     if "probe" in set(frame["task"]):
-        parts += ["<h2>Each signal against QCD: AUC</h2>", _table(leaderboard_cells(frame, "auc"), "backbone")]
+        parts += [
+            "<h2>Each signal against QCD: AUC</h2>",
+            _table(leaderboard_cells(frame, "auc"), "backbone"),
+        ]
         parts += [_image(by_name["auc"]), "<h2>Background rejection at each class's working point</h2>"]
         parts += [_table(leaderboard_cells(frame, "rejection"), "backbone"), _image(by_name["rejection"])]
         parts += [f"<p class=note>{html.escape(protocol)}</p>"]
@@ -45,7 +48,11 @@ def write_page(
     if similar:
         parts += ["<h2>Similarity of the embeddings</h2>", *[_image(each) for each in similar]]
     if "throughput" in by_name:
-        parts += ["<h2>Throughput</h2>", _table(throughput_cells(frame), "backbone"), _image(by_name["throughput"])]
+        parts += [
+            "<h2>Throughput</h2>",
+            _table(throughput_cells(frame), "backbone"),
+            _image(by_name["throughput"]),
+        ]
     parts += ["<h2>Jets</h2>", _table(counts, "split"), "<h2>Provenance</h2>", _provenance(provenance)]
     document = (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(title)}</title>"
@@ -65,7 +72,9 @@ def _headline(provenance: Mapping[str, Any]) -> str:
 def _table(cells: pd.DataFrame, corner: str) -> str:
     head = "".join(f"<th>{html.escape(str(name))}</th>" for name in [corner, *cells.columns])
     rows = "".join(
-        f"<tr><td>{html.escape(str(name))}</td>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>"
+        f"<tr><td>{html.escape(str(name))}</td>"
+        + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row)
+        + "</tr>"
         for name, row in zip(cells.index, cells.to_numpy(), strict=True)
     )
     return f"<div class=scroll><table><tr>{head}</tr>{rows}</table></div>"

@@ -38,7 +38,7 @@ def leaderboard_cells(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     chosen = frame[(frame["task"] == "probe") & (frame["metric"] == metric)]
     if metric == "rejection":
         own = chosen["signal"].map(lambda name: JET_CLASSES[name].working_point)
-        chosen = chosen[chosen["working_point"].astype(float).sub(own.astype(float)).abs() < 1e-9]  # noqa: PLR2004 - float noise
+        chosen = chosen[chosen["working_point"].astype(float).sub(own.astype(float)).abs() < 1e-9]
     cell = auc_cell if metric == "auc" else rejection_cell
     cells = chosen.assign(cell=[cell(row) for _, row in chosen.iterrows()])
     table = cells.pivot(index="backbone", columns="signal", values="cell")
@@ -55,7 +55,8 @@ def leaderboard_text(frame: pd.DataFrame, *, width: int) -> str:
     rejection = leaderboard_cells(frame, "rejection")
     renamed = rejection.rename(columns={name: _with_working_point(name) for name in rejection.columns})
     blocks.append(
-        "Background rejection 1/eps_B at the signal efficiency in the heading\n" + aligned(renamed, width=width)
+        "Background rejection 1/eps_B at the signal efficiency in the heading\n"
+        + aligned(renamed, width=width)
     )
     return "\n\n".join(blocks)
 

@@ -1,0 +1,140 @@
+"""What a suite leaves on disk, one folder a suite under `reports/`: scores, counts, provenance, figures, page.
+
+Scores are written here before anything else is told of them, so no later failure can lose a number.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from jetassay.errors import ConfigError
+from jetassay.places import workspace
+from jetassay.report.page import write_page
+from jetassay.report.tables import aligned, leaderboard_text, matrix, throughput_cells
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """The outcome of one execution of a suite.
+
+    frame: the long result frame, one score a row
+    counts: jets of each split and class, dropped and truncated
+    provenance: everything the numbers depend on
+    protocol: how the scores are defined, in a sentence or two
+    """
+
+    suite: str
+    title: str
+    frame: pd.DataFrame
+    counts: pd.DataFrame
+    provenance: Mapping[str, Any]
+    protocol: str
+
+    @property
+    def folder(self) -> Path:
+        """Where everything of this suite lies."""
+        return results_folder(self.suite)
+
+    def save(self) -> None:
+        """Write scores as parquet and CSV, counts and provenance; each file whole or not at all."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        _replace(self.folder / "scores.parquet", lambda path: self.frame.to_parquet(path, index=False))
+        _replace(self.folder / "scores.csv", lambda path: self.frame.to_csv(path, index=False))
+        _replace(self.folder / "counts.csv", lambda path: self.counts.to_csv(path, index_label="split"))
+        about = {"suite": self.suite, "title": self.title, "protocol": self.protocol, **self.provenance}
+        _replace(
+            self.folder / "provenance.json", lambda path: path.write_text(json.dumps(about, indent=1) + "\n")
+        )
+
+    def draw(self) -> Path:
+        """Draw all figures and the page; gives the page's path."""
+        from jetassay.report.figures import draw_all
+
+        figures = draw_all(self.frame, self.folder / "figures")
+        return write_page(
+            self.frame,
+            title=self.title,
+            provenance=self.provenance,
+            counts=self.counts,
+            figures=figures,
+            protocol=self.protocol,
+            path=self.folder / "report.html",
+        )
+
+    def table(self, *, width: int) -> str:
+        """The answer on one screen: AUC and rejection by backbone and signal, similarity, throughput."""
+        parts = []
+        tasks = set(self.frame["task"])
+        if "probe" in tasks:
+            parts.append(leaderboard_text(self.frame, width=width))
+        if "similarity" in tasks:
+            cka = matrix(self.frame, "cka", where="all").map(lambda value: f"{value:.2f}")
+            numbered = cka.set_axis([str(k + 1) for k in range(len(cka))], axis=1)
+            numbered.index = pd.Index([f"{k + 1} {name}" for k, name in enumerate(cka.index)])
+            parts.append("Debiased linear CKA, all test jets\n" + aligned(numbered, width=width))
+        if "throughput" in tasks:
+            parts.append(
+                "Throughput in jets per second, median of rounds (slowest to fastest)\n"
+                + aligned(throughput_cells(self.frame), width=width)
+            )
+        return "\n\n".join(parts)
+
+
+def results_folder(suite: str) -> Path:
+    """`reports/SUITE` in the workspace."""
+    return workspace() / "reports" / suite
+
+
+def load_results(suite: str) -> Results:
+    """The last results of `suite`. Raises `ConfigError` where it was not run yet or its files are damaged."""
+    folder = results_folder(suite)
+    try:
+        frame = pd.read_parquet(folder / "scores.parquet")
+        counts = pd.read_csv(folder / "counts.csv", index_col="split")
+        about = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+        title, protocol = about.pop("title"), about.pop("protocol")
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"{folder}: no results of suite '{suite}'; run it first: jetassay run {suite}"
+        ) from error
+    except (OSError, ValueError, KeyError) as error:
+        raise ConfigError(
+            f"{folder}: results cannot be read ({error}); run again: jetassay run {suite}"
+        ) from error
+    return Results(suite=suite, title=title, frame=frame, counts=counts, provenance=about, protocol=protocol)
+
+
+def render_results(suite: str, *, format: str, output: Path | None, width: int) -> str:  # noqa: A002 - the option's name
+    """The results as a table, CSV, JSON or parquet; gives the text to print."""
+    results = load_results(suite)
+    if format == "parquet":
+        if output is None:
+            raise ConfigError("parquet is not text: give --output FILE.parquet")
+        _replace(output, lambda path: results.frame.to_parquet(path, index=False))
+        return str(output)
+    if format == "csv":
+        text = results.frame.to_csv(index=False).rstrip("\n")
+    elif format == "json":
+        rows = json.loads(results.frame.to_json(orient="records", double_precision=15))
+        text = json.dumps({"schema": 1, "provenance": dict(results.provenance), "scores": rows}, indent=1)
+    else:
+        text = results.table(width=width)
+    if output is None:
+        return text
+    _replace(output, lambda path: path.write_text(text + "\n", encoding="utf-8"))
+    return str(output)
+
+
+def redraw(suite: str) -> Path:
+    """Draw figures and page again from the scores on disk; gives the page's path."""
+    return load_results(suite).draw()
+
+
+def _replace(path: Path, write: Any) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    write(temporary)
+    temporary.replace(path)
