@@ -1,1 +1,1 @@
-
+"""Tables, figures and pages of scores; knows nothing of how a score was made."""
