@@ -1,1 +1,1 @@
-
+"""Stage 1: files to jets, with truth kept apart."""

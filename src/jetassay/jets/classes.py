@@ -1,7 +1,8 @@
 """The ten JetClass classes: names, order, file prefixes, TeX, colours, markers and working points, once.
 
-Order and names follow the ParT data configuration (JetClass_full.yaml); working points follow the ParT paper
-(arXiv:2202.03772, table 1): a signal efficiency of 50 %, but 99 % for H to l nu qq' and 99.5 % for t to b l nu.
+Order and names follow the ParT data configuration (JetClass_full.yaml); working points follow the ParT
+paper (arXiv:2202.03772, table 1): a signal efficiency of 50 %, but 99 % for H to l nu qq' and 99.5 % for
+t to b l nu.
 Colours are the ten of Petroff's palette (arXiv:2107.02270), which stay apart for colour-blind readers.
 """
 
@@ -35,13 +36,23 @@ _CLASSES = (
     JetClass(name="Hgg", file_stem="HToGG", tex=r"$H\to gg$", working_point=0.5, colour="#bd1f01", marker="^"),
     JetClass(name="H4q", file_stem="HToWW4Q", tex=r"$H\to 4q$", working_point=0.5, colour="#94a4a2", marker="v"),
     JetClass(
-        name="Hqql", file_stem="HToWW2Q1L", tex=r"$H\to \ell\nu qq'$", working_point=0.99, colour="#832db6", marker="D"
+        name="Hqql",
+        file_stem="HToWW2Q1L",
+        tex=r"$H\to \ell\nu qq'$",
+        working_point=0.99,
+        colour="#832db6",
+        marker="D",
     ),
     JetClass(name="Zqq", file_stem="ZToQQ", tex=r"$Z\to q\bar{q}$", working_point=0.5, colour="#a96b59", marker="P"),
     JetClass(name="Wqq", file_stem="WToQQ", tex=r"$W\to qq'$", working_point=0.5, colour="#e76300", marker="X"),
     JetClass(name="Tbqq", file_stem="TTBar", tex=r"$t\to bqq'$", working_point=0.5, colour="#b9ac70", marker="<"),
     JetClass(
-        name="Tbl", file_stem="TTBarLep", tex=r"$t\to b\ell\nu$", working_point=0.995, colour="#92dadd", marker=">"
+        name="Tbl",
+        file_stem="TTBarLep",
+        tex=r"$t\to b\ell\nu$",
+        working_point=0.995,
+        colour="#92dadd",
+        marker=">",
     ),
 )
 

@@ -1,7 +1,7 @@
 """Jets as arrays: the observed side, the truth side, and where each jet came from, as three separate types.
 
-Axis letters: J jets, N constituents of all J jets laid end to end. A feature set takes `Jets` and nothing else, so
-neither `Truth` nor `Origin` (file names, entry numbers) can reach a backbone.
+Axis letters: J jets, N constituents of all J jets laid end to end. A feature set takes `Jets` and nothing else,
+so neither `Truth` nor `Origin` (file names, entry numbers) can reach a backbone.
 """
 
 from collections.abc import Mapping
@@ -121,7 +121,7 @@ class Chunk:
 
 
 def ragged_rows(offsets: IntArray, order: IntArray) -> tuple[IntArray, IntArray]:
-    """Rows (int64) and new offsets that gather the lists `order` of a ragged array, without a loop over lists."""
+    """Rows (int64) and new offsets that gather the lists `order` of a ragged array, all lists at once."""
     lengths = np.diff(offsets)[order]
     new_offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
     rows = np.arange(new_offsets[-1], dtype=np.int64) + np.repeat(offsets[order] - new_offsets[:-1], lengths)

@@ -1,0 +1,122 @@
+"""Files as ranges of raw columns, whatever their format: the part of reading that knows no physics."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jetassay.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Ragged:
+    """One list of numbers per entry, laid end to end: offsets int64 (J + 1,) from 0, content (N,)."""
+
+    offsets: NDArray[np.int64]
+    content: NDArray[Any]
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Length of each list, int64 (J,)."""
+        return np.diff(self.offsets)
+
+
+@dataclass(frozen=True, slots=True)
+class RawChunk:
+    """Entries start:stop of a file as they are stored: numbers (J,) and lists by branch name."""
+
+    start: int
+    stop: int
+    numbers: Mapping[str, NDArray[Any]]
+    lists: Mapping[str, Ragged]
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+
+class Source(Protocol):
+    """An open file of jets.
+
+    numbers, lists: branches with one number, and with one list of numbers, per entry
+    others:         branches of any other kind, with what they are
+    """
+
+    path: Path
+    n_entries: int
+    numbers: tuple[str, ...]
+    lists: tuple[str, ...]
+    others: Mapping[str, str]
+
+    def chunks(self, names: Sequence[str], *, start: int, stop: int, step: int) -> Iterator[RawChunk]:
+        """The branches `names` of entries start:stop, at most `step` entries at a time.
+
+        Raises `DataError` where the file cannot be decoded.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give the file back."""
+        ...
+
+
+def open_source(path: Path, *, tree: str) -> Source:
+    """Open a ROOT or parquet file, told apart by their first bytes, not by their names.
+
+    Raises `DataError` for anything that cannot be read as jets, among it a file without a single entry.
+    """
+    head = _first_bytes(path)
+    if head == b"root":
+        from jetassay.jets.root import RootSource
+
+        source: Source = RootSource(path, tree=tree)
+    elif head == b"PAR1":
+        from jetassay.jets.parquet import ParquetSource
+
+        source = ParquetSource(path)
+    else:
+        raise DataError(
+            f"{path}: neither a ROOT nor a parquet file (it begins with {head!r}); if it was downloaded, fetch it again"
+        )
+    if source.n_entries == 0:
+        raise DataError(f"{path}: holds no jets (0 entries); leave it out")
+    return source
+
+
+def require_branches(source: Source, *, numbers: Sequence[str], lists: Sequence[str]) -> None:
+    """Raises `DataError` naming file and branch where one is missing or of the wrong kind."""
+    for names, found, kind in (
+        (lists, source.lists, "a list of numbers"),
+        (numbers, source.numbers, "one number"),
+    ):
+        for name in names:
+            if name in found:
+                continue
+            if name in source.others:
+                raise DataError(f"{source.path}: branch {name} must hold {kind} per jet, but is {source.others[name]}")
+            if name in (*source.lists, *source.numbers):
+                other = "one number" if name in source.numbers else "a list of numbers"
+                raise DataError(f"{source.path}: branch {name} must hold {kind} per jet, but holds {other}")
+            raise DataError(
+                f"{source.path}: branch {name} is missing; the file has "
+                f"{', '.join((*source.lists, *source.numbers, *source.others)) or 'no branches'}"
+            )
+
+
+def _first_bytes(path: Path) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(4)
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: there is no such file") from error
+    except IsADirectoryError as error:
+        raise DataError(f"{path}: is a folder, not a file") from error
+    except PermissionError as error:
+        raise DataError(f"{path}: no permission to read it") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    if not head:
+        raise DataError(f"{path}: is empty (0 bytes); fetch or make it again")
+    return head
