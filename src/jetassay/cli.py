@@ -81,9 +81,7 @@ def command(example: str, *, name: str | None = None) -> Callable[[Callable[P, N
 
 @command("jetassay run default")
 def run(
-    suite: Annotated[
-        str, typer.Argument(help="A suite's name, or the path of a suite's TOML file.")
-    ] = "default",
+    suite: Annotated[str, typer.Argument(help="A suite's name, or the path of a suite's TOML file.")] = "default",
     dataset: Annotated[str | None, typer.Option(help="Take this dataset instead of the suite's.")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder with the files of a real dataset.")] = None,
     quiet: Quiet = False,
@@ -135,9 +133,7 @@ def simulate(
 
     chosen = CLASS_NAMES if classes == "all" else tuple(name.strip() for name in classes.split(","))
     recipe = Recipe(classes=chosen, jets=jets, files=files, seed=seed, mode=mode.value)
-    written = run_simulation(
-        recipe, output=output, workers=workers, reporter=Reporter(quiet=quiet), force=force
-    )
+    written = run_simulation(recipe, output=output, workers=workers, reporter=Reporter(quiet=quiet), force=force)
     print("\n".join(str(path) for path in written))
 
 
@@ -157,15 +153,9 @@ def embed(
     card: Annotated[str, typer.Argument(help="A backbone's name; see `jetassay list backbones`.")],
     files: Annotated[list[Path], typer.Argument(help="Files of jets.")],
     output: Annotated[Path, typer.Option(help="Parquet file, or CSV by its ending; one row a jet.")],
-    weights: Annotated[
-        Path | None, typer.Option(help="The weights' file; its hash must be the card's.")
-    ] = None,
-    schema: Annotated[
-        str, typer.Option(help="How the files are laid out: jetclass or jetclass2.")
-    ] = "jetclass",
-    scores: Annotated[
-        bool, typer.Option("--scores", help="Also the class probabilities, as score_NAME.")
-    ] = False,
+    weights: Annotated[Path | None, typer.Option(help="The weights' file; its hash must be the card's.")] = None,
+    schema: Annotated[str, typer.Option(help="How the files are laid out: jetclass or jetclass2.")] = "jetclass",
+    scores: Annotated[bool, typer.Option("--scores", help="Also the class probabilities, as score_NAME.")] = False,
     quiet: Quiet = False,
     force: Force = False,
 ) -> None:
@@ -212,9 +202,7 @@ def export(
     from jetassay.run import export_embeddings
     from jetassay.suite import find_suite
 
-    rows = export_embeddings(
-        find_suite(suite), backbone, output=output, force=force, reporter=Reporter(quiet=quiet)
-    )
+    rows = export_embeddings(find_suite(suite), backbone, output=output, force=force, reporter=Reporter(quiet=quiet))
     print(f"{output}: {rows} jets")
 
 
@@ -246,9 +234,7 @@ def throughput(quiet: Quiet = False) -> None:
 
 @command("jetassay train-mini mlp", name="train-mini")
 def train_mini(
-    names: Annotated[
-        list[str] | None, typer.Argument(help="Which of the shipped backbones; all if not given.")
-    ] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="Which of the shipped backbones; all if not given.")] = None,
     quiet: Quiet = False,
 ) -> None:
     """Train the weights that ship: simulate, train, measure, write weights and card."""

@@ -14,8 +14,7 @@ def listing(kind: str) -> str:
     registry, describe = _LISTINGS[kind]()
     rows = [(name, *_cells(entry, describe)) for name, entry in registry.survey().items()]
     widths = [
-        max((len(row[k]) for row in rows), default=0)
-        for k in range(max((len(row) for row in rows), default=0) - 1)
+        max((len(row[k]) for row in rows), default=0) for k in range(max((len(row) for row in rows), default=0) - 1)
     ]
     return "\n".join(
         "  ".join([*(cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=False)), row[-1]])

@@ -94,9 +94,7 @@ def read_suite(path: Path) -> Suite:
     """The suite in `path`. Raises `ConfigError` naming the file and every wrong or unknown key."""
     suite = parse_record(read_toml(path), Suite, path=path)
     if suite.name != path.stem:
-        raise ConfigError(
-            f"{path}: name is '{suite.name}' but the file is '{path.stem}.toml'; make them equal"
-        )
+        raise ConfigError(f"{path}: name is '{suite.name}' but the file is '{path.stem}.toml'; make them equal")
     return suite
 
 

@@ -51,10 +51,7 @@ def rejection_figure(frame: pd.DataFrame) -> "Figure":
         chosen,
         label=r"background rejection $1/\varepsilon_B$",
         title="Each signal against QCD at its working point",
-        ticks={
-            name: f"{JET_CLASSES[name].tex}\n{100 * JET_CLASSES[name].working_point:g} %"
-            for name in SIGNAL_NAMES
-        },
+        ticks={name: f"{JET_CLASSES[name].tex}\n{100 * JET_CLASSES[name].working_point:g} %" for name in SIGNAL_NAMES},
     )
 
 
@@ -102,15 +99,11 @@ def _dots(scores: pd.DataFrame, *, label: str, title: str, ticks: dict[str, str]
         rows = scores[scores["backbone"] == backbone].set_index("signal").reindex(signals)
         shift = 0.7 * ((k + 0.5) / len(backbones) - 0.5)
         x = np.arange(len(signals)) + shift
-        value, low, high = (
-            rows[name].astype("float64").to_numpy(na_value=np.nan) for name in ("value", "low", "high")
-        )
+        value, low, high = (rows[name].astype("float64").to_numpy(na_value=np.nan) for name in ("value", "low", "high"))
         colour, marker = _STYLES[k % len(_STYLES)]
         limit = np.isnan(value) & ~np.isnan(low)
         bars = np.nan_to_num(np.stack([value - low, high - value]))
-        axes.errorbar(
-            x, value, yerr=np.clip(bars, 0, None), fmt=marker, color=colour, label=backbone, markersize=5.5
-        )
+        axes.errorbar(x, value, yerr=np.clip(bars, 0, None), fmt=marker, color=colour, label=backbone, markersize=5.5)
         axes.errorbar(x[limit], low[limit], yerr=0.4 * low[limit], lolims=True, fmt=marker, color=colour,
                       markersize=5.5, markerfacecolor="none")  # fmt: skip
     axes.set_yscale("log")

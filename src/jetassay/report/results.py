@@ -46,9 +46,7 @@ class Results:
         _replace(self.folder / "scores.csv", lambda path: self.frame.to_csv(path, index=False))
         _replace(self.folder / "counts.csv", lambda path: self.counts.to_csv(path, index_label="split"))
         about = {"suite": self.suite, "title": self.title, "protocol": self.protocol, **self.provenance}
-        _replace(
-            self.folder / "provenance.json", lambda path: path.write_text(json.dumps(about, indent=1) + "\n")
-        )
+        _replace(self.folder / "provenance.json", lambda path: path.write_text(json.dumps(about, indent=1) + "\n"))
 
     def draw(self) -> Path:
         """Draw all figures and the page; gives the page's path."""
@@ -98,13 +96,9 @@ def load_results(suite: str) -> Results:
         about = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
         title, protocol = about.pop("title"), about.pop("protocol")
     except FileNotFoundError as error:
-        raise ConfigError(
-            f"{folder}: no results of suite '{suite}'; run it first: jetassay run {suite}"
-        ) from error
+        raise ConfigError(f"{folder}: no results of suite '{suite}'; run it first: jetassay run {suite}") from error
     except (OSError, ValueError, KeyError) as error:
-        raise ConfigError(
-            f"{folder}: results cannot be read ({error}); run again: jetassay run {suite}"
-        ) from error
+        raise ConfigError(f"{folder}: results cannot be read ({error}); run again: jetassay run {suite}") from error
     return Results(suite=suite, title=title, frame=frame, counts=counts, provenance=about, protocol=protocol)
 
 

@@ -55,8 +55,7 @@ def leaderboard_text(frame: pd.DataFrame, *, width: int) -> str:
     rejection = leaderboard_cells(frame, "rejection")
     renamed = rejection.rename(columns={name: _with_working_point(name) for name in rejection.columns})
     blocks.append(
-        "Background rejection 1/eps_B at the signal efficiency in the heading\n"
-        + aligned(renamed, width=width)
+        "Background rejection 1/eps_B at the signal efficiency in the heading\n" + aligned(renamed, width=width)
     )
     return "\n\n".join(blocks)
 

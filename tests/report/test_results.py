@@ -1,0 +1,68 @@
+"""Scores reach the disk whole, come back equal, and render in every format."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from jetassay.errors import ConfigError
+from jetassay.report import results as module
+from jetassay.report.results import Results, load_results, redraw, render_results
+
+
+@pytest.fixture
+def saved(frame, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "workspace", lambda: tmp_path)
+    results = Results(
+        suite="mine",
+        title="Mine",
+        frame=frame,
+        counts=pd.DataFrame({"Hbb": [10]}, index=pd.Index(["test"], name="split")),
+        provenance={"date": "today", "cores": 2},
+        protocol="A probe of one signal against QCD.",
+    )
+    results.save()
+    return results
+
+
+def test_results_come_back_equal(saved):
+    back = load_results("mine")
+    pd.testing.assert_frame_equal(back.frame, saved.frame)
+    assert (back.provenance["cores"], back.protocol) == (2, saved.protocol)
+
+
+def test_csv_and_json_hold_every_score(saved, tmp_path):
+    assert len(pd.read_csv(saved.folder / "scores.csv")) == len(saved.frame)
+    assert len(json.loads(render_results("mine", format="json", output=None, width=80))["scores"]) == len(saved.frame)
+    assert render_results("mine", format="csv", output=None, width=80).count("\n") == len(saved.frame)
+    render_results("mine", format="parquet", output=tmp_path / "out.parquet", width=80)
+    assert len(pd.read_parquet(tmp_path / "out.parquet")) == len(saved.frame)
+
+
+def test_parquet_is_not_printed(saved):
+    with pytest.raises(ConfigError, match="--output"):
+        render_results(saved.suite, format="parquet", output=None, width=80)
+
+
+def test_the_table_is_the_answer_on_one_screen(saved):
+    text = render_results("mine", format="table", output=None, width=100)
+    assert "0.950(3)" in text
+    assert "CKA" in text
+    assert len(text.splitlines()) < 30
+
+
+def test_the_page_is_self_contained(saved):
+    text = redraw(saved.suite).read_text()
+    assert text.count("data:image/png;base64,") == 5
+    assert "http" not in text.split("</style>")[1].replace("data:image", "")
+
+
+def test_a_suite_that_was_not_run_says_how_to_run_it(saved):
+    with pytest.raises(ConfigError, match="jetassay run other"):
+        load_results("other")
+
+
+def test_damaged_results_are_named(saved):
+    (saved.folder / "scores.parquet").write_bytes(b"not parquet")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_results("mine")

@@ -1,0 +1,57 @@
+"""Suites are TOML without code; every wrong key is named."""
+
+import pytest
+
+from jetassay.errors import ConfigError, UnknownNameError
+from jetassay.suite import Suite, find_suite, read_suite, suites
+
+GOOD = """
+name = "mine"
+title = "Mine"
+backbones = ["mlp"]
+[dataset]
+card = "jetclass-sim"
+[split]
+train = 1
+validation = 1
+test = 1
+"""
+
+
+@pytest.mark.parametrize("name", sorted(suites()))
+def test_every_suite_of_the_project_reads(name):
+    assert isinstance(suites()[name], Suite)
+
+
+def test_a_suite_of_ones_own_is_found_by_its_path(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(GOOD)
+    assert find_suite(str(path)).backbones == ("mlp",)
+
+
+def test_an_unknown_suite_suggests_the_nearest():
+    with pytest.raises(UnknownNameError, match="Did you mean 'default'"):
+        find_suite("defualt")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("train = 1", "train = 0"), "split.train"),
+        (('title = "Mine"', 'titel = "Mine"'), "titel: Extra inputs"),
+        (('["mlp"]', '["mlp", "mlp"]'), "listed twice: mlp"),
+        (('name = "mine"', 'name = "yours"'), "make them equal"),
+        (("[split]", "[split"), "not valid TOML"),
+        (("[split]", '[probe]\nsignals = ["Hbb", "Hxx"]\n[split]'), "unknown signals Hxx"),
+    ],
+)
+def test_what_is_wrong_in_a_suite_is_named(tmp_path, change, message):
+    path = tmp_path / "mine.toml"
+    path.write_text(GOOD.replace(*change))
+    with pytest.raises(ConfigError, match=message):
+        read_suite(path)
+
+
+def test_a_missing_suite_file_is_named(tmp_path):
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_suite(tmp_path / "none.toml")
