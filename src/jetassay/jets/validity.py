@@ -55,10 +55,15 @@ def find_problems(columns: Columns, schema: Schema) -> list[Problem]:
 
 def decode_labels(labels: Mapping[str, NDArray[Any]], schema: Schema) -> NDArray[np.int64]:
     """Index into `schema.label_names`, int64 (J,), for jets whose labels are sound."""
-    if schema.label_branch is not None:
-        indices: NDArray[np.int64] = labels[schema.label_branch].astype(np.int64)
-        return indices
-    return np.argmax(_one_hot(labels, schema), axis=1).astype(np.int64)
+    branch = schema.label_branch
+    values = labels[branch] if branch is not None else np.argmax(_one_hot(labels, schema), axis=1)
+    return np.asarray(values, dtype=np.int64)
+
+
+def sound_labels(labels: Mapping[str, NDArray[Any]], schema: Schema) -> NDArray[np.int64]:
+    """As `decode_labels`, without the jets whose labels are not sound."""
+    unsound, _ = first_rule([*_labels(labels, schema)], len(labels[schema.labels[0]]))
+    return decode_labels({name: values[~unsound] for name, values in labels.items()}, schema)
 
 
 def _lists(lists: Mapping[str, Ragged]) -> Iterator[Problem]:

@@ -1,0 +1,230 @@
+"""Datasets: files of jets with one schema, and splits of them by file, so that no file is in two splits."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jetassay.errors import ConfigError, DataError
+from jetassay.jets.classes import JET_CLASSES
+from jetassay.jets.containers import Chunk
+from jetassay.jets.digests import file_facts
+from jetassay.jets.reading import read_chunks
+from jetassay.jets.schema import SCHEMAS, Schema, Selection
+from jetassay.jets.sources import open_source, require_branches
+from jetassay.jets.validity import sound_labels
+from jetassay.progress import Reporter
+
+SPLITS: tuple[str, ...] = ("train", "validation", "test")
+SUFFIXES: tuple[str, ...] = (".root", ".parquet")
+
+_INDEX = re.compile(r"[_-]\d+$")
+_CLASS_OF_STEM = {each.file_stem: name for name, each in JET_CLASSES.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """One file of jets.
+
+    group:   what the file's name says it holds: a class of `jets.classes`, else the name without its index
+    entries: jets in the file before any rule
+    digest:  sha256 hex of the jets in it; see `digests.content_facts`
+    """
+
+    path: Path
+    group: str
+    entries: int
+    digest: str
+
+    @property
+    def name(self) -> str:
+        """The file's name without its folder: unique in a dataset, and what `Origin.file` says."""
+        return self.path.name
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Files of one schema, sorted by group and name, and the cuts that are applied to them."""
+
+    name: str
+    schema: Schema
+    files: tuple[DataFile, ...]
+    selection: tuple[Selection, ...]
+
+    @property
+    def groups(self) -> dict[str, tuple[DataFile, ...]]:
+        """The files of each group, in order."""
+        names = dict.fromkeys(file.group for file in self.files)
+        return {name: tuple(file for file in self.files if file.group == name) for name in names}
+
+    @property
+    def entries(self) -> int:
+        """Jets in all files before any rule."""
+        return sum(file.entries for file in self.files)
+
+    @property
+    def digest(self) -> str:
+        """sha256 hex over names and digests of the files, schema and selection; not over folders."""
+        facts = {
+            "schema": self.schema.digest(),
+            "selection": [asdict(cut) for cut in self.selection],
+            "files": [[file.group, file.name, file.digest] for file in self.files],
+        }
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+    def read(self, file: DataFile, **options: Any) -> Iterator[Chunk]:
+        """The jets of one file after the dataset's cuts; `options` are those of `reading.read_chunks`."""
+        return read_chunks(file.path, schema=self.schema, selection=self.selection, file_name=file.name, **options)
+
+
+def group_of(path: Path) -> str:
+    """What a file's name says it holds: `HToBB_120.root` and `Hbb_000.root` Hbb, `Res2P_0200.parquet` Res2P."""
+    stem = _INDEX.sub("", path.stem)
+    return _CLASS_OF_STEM.get(stem, stem)
+
+
+def open_dataset(
+    name: str,
+    folder_or_files: Path | Sequence[Path],
+    *,
+    schema: str,
+    selection: tuple[Selection, ...] | None = None,
+    reporter: Reporter | None = None,
+) -> Dataset:
+    """A dataset of the given files, or of all ROOT and parquet files in and below a folder.
+
+    selection: cuts that drop jets by named rules; None for those of the schema
+
+    Raises `DataError` where there are no files, two have the same name, or one is not a file of jets.
+    """
+    form = SCHEMAS[schema]
+    paths = _find(folder_or_files)
+    files = []
+    with (reporter or Reporter(quiet=True)).bar("checking files", len(paths), unit="files") as bar:
+        for path, facts in zip(paths, file_facts(paths, form), strict=True):
+            files.append(DataFile(path, group_of(path), facts.entries, facts.digest))
+            bar.advance()
+    ordered = tuple(sorted(files, key=lambda file: (file.group, file.name)))
+    return Dataset(name, form, ordered, form.selection if selection is None else selection)
+
+
+def split_files(
+    dataset: Dataset, *, seed: int, train: float, validation: float, test: float
+) -> dict[str, tuple[DataFile, ...]]:
+    """The files of each split: whole files, drawn within each group, so that classes stay balanced.
+
+    train, validation, test: files of each group (integers), or fractions of its files that add up to at most 1
+        (the train split takes what rounding leaves), at least one file each
+
+    The order in which a group's files are drawn is that of sha256("SEED/NAME"): it depends on the seed and the
+    files' names alone, not on folders, on other groups, or on the machine. Test files are drawn first, then
+    validation, then train, so more training files change neither of the others.
+
+    Raises `DataError` where a group has too few files, or two files of different splits hold the same jets.
+    """
+    wanted = dict(zip(SPLITS, (train, validation, test), strict=True))
+    splits: dict[str, list[DataFile]] = {split: [] for split in SPLITS}
+    for group, files in dataset.groups.items():
+        drawn = sorted(files, key=lambda file: hashlib.sha256(f"{seed}/{file.name}".encode()).digest())
+        counts = _counts(wanted, len(files), f"{dataset.name}: {group}")
+        for split in reversed(SPLITS):
+            splits[split] += drawn[: counts[split]]
+            drawn = drawn[counts[split] :]
+    _require_distinct(splits)
+    return {split: tuple(sorted(files, key=lambda file: (file.group, file.name))) for split, files in splits.items()}
+
+
+def count_labels(files: Sequence[DataFile], schema: Schema) -> dict[str, int]:
+    """Jets of each label before any rule, in the order of the schema; only label branches are read.
+
+    Jets whose labels are not sound are not counted.
+    """
+    counts = np.zeros(len(schema.label_names), dtype=np.int64)
+    for file in files:
+        with closing(open_source(file.path, tree=schema.tree)) as source:
+            require_branches(source, numbers=schema.labels, lists=())
+            for chunk in source.chunks(schema.labels, start=0, stop=source.n_entries, step=1 << 16):
+                labels = sound_labels(chunk.numbers, schema)
+                counts += np.bincount(labels, minlength=len(counts))
+    return dict(zip(schema.label_names, counts.tolist(), strict=True))
+
+
+def require_jets(
+    dataset: Dataset, *, classes: Sequence[str], minimum: int, files: Sequence[DataFile] | None = None
+) -> dict[str, int]:
+    """Jets of each label in `files` (all of the dataset by default), before any rule.
+
+    Raises `DataError` naming each of `classes` with fewer than `minimum` jets.
+    """
+    unknown = sorted(set(classes) - set(dataset.schema.label_names))
+    if unknown:
+        raise ConfigError(f"{dataset.name}: schema '{dataset.schema.name}' has no label {', '.join(unknown)}")
+    counts = count_labels(dataset.files if files is None else files, dataset.schema)
+    short = [f"{name} has {counts[name]}" for name in classes if counts[name] < minimum]
+    if short:
+        raise DataError(
+            f"{dataset.name}: too few jets of a class: {', '.join(short)}, but at least {minimum} are needed; "
+            "add files of it or take it out of the suite"
+        )
+    return counts
+
+
+def _find(folder_or_files: Path | Sequence[Path]) -> list[Path]:
+    if isinstance(folder_or_files, Path) and not folder_or_files.is_file():
+        folder = folder_or_files
+        if not folder.is_dir():
+            raise DataError(f"{folder}: there is no such folder")
+        paths = sorted(
+            path for path in folder.rglob("*") if path.suffix in SUFFIXES and not path.name.startswith((".", "_"))
+        )
+        if not paths:
+            raise DataError(f"{folder}: holds no {' or '.join(SUFFIXES)} files")
+    else:
+        paths = [folder_or_files] if isinstance(folder_or_files, Path) else list(folder_or_files)
+        if not paths:
+            raise DataError("a dataset needs at least one file")
+    seen: dict[str, Path] = {}
+    for path in paths:
+        if path.name in seen:
+            raise DataError(
+                f"{seen[path.name]} and {path}: two files of one dataset have the same name; rename one of them"
+            )
+        seen[path.name] = path
+    return paths
+
+
+def _counts(wanted: dict[str, float], available: int, where: str) -> dict[str, int]:
+    whole = {split: count for split, count in wanted.items() if isinstance(count, int)}
+    if whole and len(whole) < len(wanted):
+        raise ConfigError(f"{where}: give all splits as numbers of files or all as fractions, not {wanted}")
+    if whole:
+        counts = whole
+    else:
+        total = sum(wanted.values())
+        if total > 1 + 1e-9:
+            raise ConfigError(f"{where}: the fractions of the splits add up to {total:g}; they may not exceed 1")
+        counts = {split: max(1, round(available * wanted[split])) for split in ("validation", "test")}
+        counts["train"] = int(available * total + 1e-9) - sum(counts.values())
+    if min(counts.values()) < 1 or sum(counts.values()) > available:
+        asked = " + ".join(f"{wanted[split]:g} {split}" for split in SPLITS)
+        raise DataError(
+            f"{where}: {available} files are too few for {asked}; each split needs at least one file of its own"
+        )
+    return counts
+
+
+def _require_distinct(splits: dict[str, list[DataFile]]) -> None:
+    seen: dict[str, tuple[str, DataFile]] = {}
+    for split, files in splits.items():
+        for file in files:
+            other_split, other = seen.setdefault(file.digest, (split, file))
+            if other_split != split:
+                raise DataError(
+                    f"{other.path} ({other_split}) and {file.path} ({split}) hold the same jets; remove one of them"
+                )

@@ -1,0 +1,120 @@
+"""What a file holds, as one hash: of the jets in it, not of its bytes, computed once per file and kept in the cache.
+
+Two files with the same jets have the same digest although a ROOT file's bytes also hold the time of writing and a
+random identifier; so the same simulation recipe gives the same digest on every machine, and so do ROOT and parquet.
+"""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jetassay.errors import ConfigError, DataError
+from jetassay.jets.schema import Schema
+from jetassay.jets.sources import Source, open_source
+from jetassay.places import cache_folder
+
+_ENTRIES_PER_STEP = 8192
+_SETTLED_NS = 2_000_000_000
+"""A file younger than this may still change within one tick of the clock of its file system: it is not kept."""
+_KEPT = ("size", "mtime_ns", "schema", "entries", "digest")
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of one file: entries, and sha256 hex over every column of the schema that it has."""
+
+    entries: int
+    digest: str
+
+
+def file_facts(paths: Sequence[Path], schema: Schema) -> Iterator[Facts]:
+    """The facts of each file, in order. Kept by path, size, time of change and schema in `digests.json`.
+
+    Raises `DataError` where a file cannot be read or changes meanwhile.
+    """
+    store = cache_folder() / "digests.json"
+    kept = _load(store)
+    schema_digest, fresh = schema.digest(), False
+    for path in paths:
+        key, before = str(path.resolve()), _stamp(path)
+        entry = kept.get(key, {})
+        if entry.get("schema") == schema_digest and (entry["size"], entry["mtime_ns"]) == before:
+            yield Facts(entry["entries"], entry["digest"])
+            continue
+        facts = content_facts(path, schema)
+        if _stamp(path) != before:
+            raise DataError(f"{path}: changed while it was being read; wait until it is complete")
+        if time.time_ns() - before[1] > _SETTLED_NS:
+            kept[key] = {"size": before[0], "mtime_ns": before[1], "schema": schema_digest, **asdict(facts)}
+            fresh = True
+        yield facts
+    if fresh:
+        _save(store, kept)
+
+
+def content_facts(path: Path, schema: Schema) -> Facts:
+    """Read the whole file, streamed, and hash it; raises `DataError` where it cannot be decoded.
+
+    sha256 over names, list lengths and values of every column of the schema that the file has, observed ones as
+    float32 and truth as float64, little endian; independent of file format, compression and baskets.
+    """
+    with closing(open_source(path, tree=schema.tree)) as source:
+        hashes = _column_hashes(source, schema)
+        for chunk in source.chunks(tuple(hashes), start=0, stop=source.n_entries, step=_ENTRIES_PER_STEP):
+            for name, (dtype, lengths, values) in hashes.items():
+                if name in chunk.lists:
+                    lengths.update(chunk.lists[name].counts.astype("<i8").tobytes())
+                content = chunk.lists[name].content if name in chunk.lists else chunk.numbers[name]
+                with np.errstate(over="ignore"):  # as when reading
+                    values.update(np.ascontiguousarray(content, dtype=dtype).tobytes())
+        columns = [[name, lengths.hexdigest(), values.hexdigest()] for name, (_, lengths, values) in hashes.items()]
+        text = json.dumps({"schema": schema.name, "entries": source.n_entries, "columns": columns})
+        return Facts(source.n_entries, hashlib.sha256(text.encode()).hexdigest())
+
+
+def _column_hashes(source: Source, schema: Schema) -> dict[str, tuple[str, Any, Any]]:
+    existing = {*source.numbers, *source.lists}
+    observed = {*schema.constituents, *schema.columns}
+    names = sorted(existing & {*observed, *schema.labels, *schema.truth_columns})
+    return {name: ("<f4" if name in observed else "<f8", hashlib.sha256(), hashlib.sha256()) for name in names}
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    return status.st_size, status.st_mtime_ns
+
+
+def _load(store: Path) -> dict[str, dict[str, Any]]:
+    """What was kept; entries that are not of the expected form are not used, since all can be computed again."""
+    try:
+        table = json.loads(store.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(table, dict):
+        return {}
+    return {key: each for key, each in table.items() if isinstance(each, dict) and sorted(each) == sorted(_KEPT)}
+
+
+def _save(store: Path, kept: dict[str, dict[str, Any]]) -> None:
+    partial = store.with_name(f".{store.name}.{os.getpid()}.partial")
+    try:
+        store.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(json.dumps(kept, indent=1, sort_keys=True), encoding="utf-8")
+        partial.replace(store)
+    except OSError as error:
+        raise ConfigError(
+            f"{store}: cannot be written ({error.strerror}); set JETASSAY_CACHE to a folder that can"
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
