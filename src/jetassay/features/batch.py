@@ -28,15 +28,12 @@ class InputBatch:
 
     def __post_init__(self) -> None:
         rows, jets = int(self.offsets[-1]), len(self.offsets) - 1
-        expected = {
-            "features": (self.features, np.float32, (rows, self.features.shape[-1])),
-            "p4": (self.p4, np.float32, (rows, 4)),
-            "offsets": (self.offsets, np.int64, (jets + 1,)),
-            "jet_features": (self.jet_features, np.float32, (jets, self.jet_features.shape[-1])),
-        }
-        for name, (array, dtype, shape) in expected.items():
-            if array.dtype != dtype or array.shape != shape:
-                raise DataError(f"{name}: expected {np.dtype(dtype)} {shape}, got {array.dtype} {array.shape}")
+        if self.offsets[0] != 0 or (self.multiplicities < 1).any():
+            raise DataError("offsets must start at 0, and every jet needs at least one constituent")
+        _check("features", self.features, np.float32, (rows, self.features.shape[-1]))
+        _check("p4", self.p4, np.float32, (rows, 4))
+        _check("offsets", self.offsets, np.int64, (jets + 1,))
+        _check("jet_features", self.jet_features, np.float32, (jets, self.jet_features.shape[-1]))
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -50,3 +47,8 @@ class InputBatch:
         """The jets `order`, in that order."""
         rows, offsets = ragged_rows(self.offsets, order)
         return InputBatch(self.features[rows], self.p4[rows], offsets, self.jet_features[order])
+
+
+def _check(name: str, array: NDArray[np.generic], dtype: type, shape: tuple[int, ...]) -> None:
+    if array.dtype != dtype or array.shape != shape:
+        raise DataError(f"{name}: expected {np.dtype(dtype)} {shape}, got {array.dtype} {array.shape}")
