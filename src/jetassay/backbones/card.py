@@ -98,9 +98,7 @@ class Card(Record):
 
     def digest(self) -> str:
         """sha256 hex over every fact that can change an embedding (titles, notes and curves cannot)."""
-        facts = self.model_dump(
-            mode="json", exclude={"title", "notes", "paper", "training", "trained_on", "role"}
-        )
+        facts = self.model_dump(mode="json", exclude={"title", "notes", "paper", "training", "trained_on", "role"})
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
@@ -129,7 +127,5 @@ def read_card(path: Path) -> Card:
         table = {**inherited, "role": "control", **table}
     card = parse_record(table, Card, path=path)
     if card.name != path.parent.name:
-        raise ConfigError(
-            f"{path}: name is '{card.name}' but the folder is '{path.parent.name}'; make them equal"
-        )
+        raise ConfigError(f"{path}: name is '{card.name}' but the folder is '{path.parent.name}'; make them equal")
     return card

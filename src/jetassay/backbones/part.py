@@ -89,19 +89,20 @@ class Block(nn.Module):
         self.w_resid = nn.Parameter(torch.ones(dim))
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, tokens: Tensor, bias: Tensor) -> Tensor:
-        """Tokens (J, C, D) to tokens; `bias` (J, H, C, C)."""
-        normed = self.pre_attn_norm(tokens)
-        return self._after(self.attn(normed, normed, bias), residual=tokens)
+    def forward(self, tokens: Tensor, bias: Tensor, seen: Tensor | None = None) -> Tensor:
+        """Tokens (J, Q, D) to tokens.
 
-    def read(self, token: Tensor, tokens: Tensor, bias: Tensor) -> Tensor:
-        """The class token (J, 1, D) looks at itself and the constituents; `bias` (J, 1, 1, 1 + C)."""
-        context = self.pre_attn_norm(torch.cat((token, tokens), dim=1))
-        return self._after(self.attn(token, context, bias), residual=token)
-
-    def _after(self, mixed: Tensor, *, residual: Tensor) -> Tensor:
+        Without `seen` the tokens are constituents and look at one another; `bias` is (J, H, Q, Q). Otherwise
+        they are the class token (J, 1, D), which looks at itself and at `seen` (J, C, D); `bias` is
+        (J, 1, 1, 1 + C).
+        """
+        if seen is None:
+            query = context = self.pre_attn_norm(tokens)
+        else:
+            query, context = tokens, self.pre_attn_norm(torch.cat((tokens, seen), dim=1))
+        mixed = self.attn(query, context, bias)
         scaled = mixed.view(*mixed.shape[:2], len(self.c_attn), -1) * self.c_attn[:, None]
-        x = residual + self.dropout(self.post_attn_norm(scaled.flatten(2)))
+        x = tokens + self.dropout(self.post_attn_norm(scaled.flatten(2)))
         hidden = self.dropout(functional.gelu(self.fc1(self.pre_fc_norm(x))))
         out: Tensor = self.w_resid * x + self.dropout(self.fc2(self.post_fc_norm(hidden)))
         return out
@@ -147,9 +148,7 @@ class ParticleTransformer(nn.Module):
         super().__init__()
         dim = embed_dims[-1]
         self.embed = Embed(input_dim, embed_dims)
-        self.pair_embed = PairEmbed(
-            (*pair_embed_dims, num_heads), last_activation=not use_pre_activation_pair
-        )
+        self.pair_embed = PairEmbed((*pair_embed_dims, num_heads), last_activation=not use_pre_activation_pair)
         self.blocks = nn.ModuleList(
             Block(dim, num_heads, hidden=ffn_ratio * dim, dropout=dropout) for _ in range(num_layers)
         )
@@ -173,7 +172,7 @@ class ParticleTransformer(nn.Module):
     def encode(self, features: Tensor, p4: Tensor, mask: Tensor) -> Tensor:
         """Tokens (J, C, D) after the last layer; those of padded slots mean nothing."""
         rows = self.embed(features[mask])
-        tokens = rows.new_zeros(*mask.shape, rows.shape[-1]).masked_scatter(mask[..., None], rows)
+        tokens: Tensor = rows.new_zeros(*mask.shape, rows.shape[-1]).masked_scatter(mask[..., None], rows)
         bias = self.pair_embed(p4, mask).masked_fill(~mask[:, None, None, :], -math.inf)
         for block in self.blocks:
             tokens = block(tokens, bias)
@@ -185,8 +184,7 @@ class ParticleTransformer(nn.Module):
         bias = tokens.new_zeros(seen.shape).masked_fill(~seen, -math.inf)[:, None, None, :]
         token = self.cls_token.expand(len(tokens), -1, -1)
         for block in self.cls_blocks:
-            assert isinstance(block, Block)
-            token = block.read(token, tokens, bias)
+            token = block(token, bias, tokens)
         embedding: Tensor = self.norm(token.squeeze(1))
         return embedding
 
