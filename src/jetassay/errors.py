@@ -46,3 +46,7 @@ class StoreError(JetAssayError):
 
 class InterruptedRunError(JetAssayError):
     """The user or the batch system stopped the run; the message says what is kept and how to go on."""
+
+
+class TrackingError(JetAssayError):
+    """Runs cannot be recorded; the scores are on disk, and the message says how to send them later."""
