@@ -37,7 +37,7 @@ def _backbones() -> tuple[Registry[Any], Callable[[Any], tuple[str, ...]]]:
 
 
 def _datasets() -> tuple[Registry[Any], Callable[[Any], tuple[str, ...]]]:
-    from jetassay.jets.dataset import dataset_cards
+    from jetassay.jets.catalogue import dataset_cards
 
     return dataset_cards(), lambda card: (card.schema_name, card.title)
 
