@@ -95,9 +95,7 @@ def measure(
     """
     hits = particles.cell != NO_CELL
     tracked = tracks.cell != NO_CELL
-    towers, tower_of = np.unique(
-        np.concatenate([particles.cell[hits], tracks.cell[tracked]]), return_inverse=True
-    )
+    towers, tower_of = np.unique(np.concatenate([particles.cell[hits], tracks.cell[tracked]]), return_inverse=True)
     tower_of_hit, tower_of_track = tower_of[: hits.sum()], tower_of[hits.sum() :]
     count = len(towers)
     true_energy = np.bincount(tower_of_hit, weights=particles.energy[hits], minlength=count)
@@ -128,9 +126,7 @@ def measure(
     return NeutralTowers(event[neutral], excess[neutral], eta[neutral], phi[neutral]), factor
 
 
-def _unpack(
-    cells: CellTable, towers: IntArray
-) -> tuple[IntArray, FloatArray, FloatArray, IntArray, IntArray]:
+def _unpack(cells: CellTable, towers: IntArray) -> tuple[IntArray, FloatArray, FloatArray, IntArray, IntArray]:
     """Event, eta edges, number along phi and number of cells in the ring of each tower."""
     eta_cell = (towers // _PHI_SLOTS) % _ETA_SLOTS
     return (

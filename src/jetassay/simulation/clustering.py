@@ -112,9 +112,7 @@ def substructure(candidates: Candidates, jets: JetCollection) -> tuple[FloatArra
     if not len(jets.pt):
         return np.zeros(0), np.zeros((0, SUBJETTINESS_AXES))
     definition = fastjet.JetDefinition(fastjet.cambridge_algorithm, _WHOLE_JET)
-    clustering = fastjet.ClusterSequence(
-        _momenta(candidates.take(jets.constituents), jets.counts), definition
-    )
+    clustering = fastjet.ClusterSequence(_momenta(candidates.take(jets.constituents), jets.counts), definition)
     groomed = clustering.exclusive_jets_softdrop_grooming(
         njets=1, beta=SOFT_DROP_BETA, symmetry_cut=SOFT_DROP_Z_CUT, R0=JET_RADIUS
     )

@@ -1,5 +1,6 @@
 """Jets as the columns of the published data sets: names, types and sign conventions."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,9 +9,10 @@ from jetassay.jets.classes import BACKGROUND, CLASS_NAMES
 from jetassay.simulation.clustering import JetCollection, wrap
 from jetassay.simulation.detector import NEUTRAL_HADRON, Candidates
 from jetassay.simulation.generator import EventRecord, FloatArray, IntArray
+from jetassay.simulation.resonance_labels import Label, explanation
 from jetassay.simulation.tracks import ELECTRON, MUON, PHOTON
 from jetassay.simulation.truth import NONE
-from jetassay.simulation.writing import JetTable
+from jetassay.simulation.writing import AUX_PREFIX, PART_PREFIX, JetTable
 
 _CHARGED_HADRONS = (211, 321, 2212)
 _LABELS_AS_INTEGERS = ("Zqq", "Wqq", "Tbqq", "Tbl")
@@ -83,9 +85,7 @@ def jetclass_table(
     code, resonance = truth
     jet_columns = observables(jets, *substructure, count_type=np.float32)
     for other in CLASS_NAMES:
-        label_type = (
-            np.float32 if other == BACKGROUND else np.int32 if other in _LABELS_AS_INTEGERS else np.bool_
-        )
+        label_type = np.float32 if other == BACKGROUND else np.int32 if other in _LABELS_AS_INTEGERS else np.bool_
         jet_columns[f"label_{other}"] = np.full(len(code), other == name, dtype=label_type)
     present = resonance != NONE
     rows = np.where(present, resonance, 0)
@@ -100,4 +100,19 @@ def jetclass_table(
         known = present if column != "aux_truth_match" else np.ones(len(code), dtype=bool)
         jet_columns[column] = np.where(known, values, 0).astype(np.float32)
     particles = constituents(candidates, jets, flag_type=np.int32, charge_type=np.float32)
-    return JetTable(jet_columns, {"part_": (jets.counts, particles)})
+    return JetTable(jet_columns, {PART_PREFIX: (jets.counts, particles)})
+
+
+def jetclass2_table(
+    record: EventRecord,
+    candidates: Candidates,
+    jets: JetCollection,
+    *,
+    substructure: tuple[FloatArray, FloatArray],
+    labels: Sequence[Label],
+) -> JetTable:
+    """The columns of JetClass-II but for the generator-level jets: 16 and 10 as above, `jet_label`, 10 of truth."""
+    jet_columns = observables(jets, *substructure, count_type=np.int32)
+    jet_columns["jet_label"] = np.array([label.index for label in labels], dtype=np.int32)
+    particles = constituents(candidates, jets, flag_type=np.bool_, charge_type=np.int32)
+    return JetTable(jet_columns, {PART_PREFIX: (jets.counts, particles), AUX_PREFIX: explanation(record, labels)})

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import awkward as ak
@@ -62,23 +61,25 @@ class EventRecord:
 class Generator:
     """One Pythia, set up for one process and one seed.
 
+    source: hard processes from outside, a `pythia8mc.LHAup`
+
     Raises `SimulationError` when Pythia refuses a setting or cannot start.
     """
 
-    def __init__(self, process: Process, *, seed: int, veto: bool = True, lhe: Path | None = None) -> None:
+    def __init__(self, process: Process, *, seed: int, veto: bool = True, source: Any = None) -> None:
         self._alternating = process.alternating
         self._batches = 0
         self._events = 0
-        # The bindings do not keep the hook alive; without this reference Pythia would call freed memory.
+        # The bindings keep neither hook nor source alive; without a reference Pythia would call freed memory.
         self._veto = ProcessVeto(process) if veto and process.veto_ids else None
         self._pythia = pythia8mc.Pythia("", False)
-        source = ("Beams:frameType = 4", f"Beams:LHEF = {lhe}") if lhe else ()
-        self._read(
-            (*BEAM_SETTINGS, "Random:setSeed = on", f"Random:seed = {seed}", *source, *process.settings)
-        )
+        self._source = source
+        self._read((*BEAM_SETTINGS, "Random:setSeed = on", f"Random:seed = {seed}", *process.settings))
         self._read(self._alternating[0])
         if self._veto is not None and not self._pythia.setUserHooksPtr(self._veto):
             raise SimulationError("Pythia does not take the veto. Is pythia8mc 8.317.2 installed?")
+        if source is not None and not self._pythia.setLHAupPtr(source):
+            raise SimulationError("Pythia does not take the hard processes. Is pythia8mc 8.317.2 installed?")
         if not self._pythia.init():
             raise SimulationError(f"Pythia does not start with the settings {list(process.settings)}.")
 

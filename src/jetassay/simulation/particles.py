@@ -168,9 +168,7 @@ def _fly_on_helix(flight: _Flight) -> tuple[FloatArray, FloatArray, FloatArray, 
     dz = (flight.z + speed_z * time_closest) * 1e3
 
     with np.errstate(divide="ignore", invalid="ignore"):
-        to_end = np.where(
-            speed_z == 0, _NEVER, (np.sign(flight.pz) * TRACKER_HALF_LENGTH - flight.z) / speed_z
-        )
+        to_end = np.where(speed_z == 0, _NEVER, (np.sign(flight.pz) * TRACKER_HALF_LENGTH - flight.z) / speed_z)
         opening = (radius**2 + distance**2 - TRACKER_RADIUS**2) / (2 * np.abs(radius) * distance)
         turn = np.arccos(np.clip(opening, -1, 1))
     curls_up = distance + np.abs(radius) < TRACKER_RADIUS

@@ -79,3 +79,20 @@ PROCESSES = MappingProxyType(
     }
 )
 """Jet class to process, in no order of its own: `jets.classes` holds the order."""
+
+RESONANCE_PROCESS = Process(settings=("Beams:frameType = 5",))
+"""Hard processes come from outside (`resonances.py`); Pythia adds showers, tau decays and hadrons."""
+
+MULTIJET_PROCESS = Process(
+    settings=(
+        "HardQCD:all = on",
+        "PhaseSpace:pTHatMin = 160",
+        "PhaseSpace:pTHatMax = 3000",
+        # The pT spectrum is drawn out so that each factor of pT is about as frequent, as the slices of pT in the
+        # published sample do; its events carry no weights either.
+        "PhaseSpace:bias2Selection = on",
+        "PhaseSpace:bias2SelectionPow = 5.5",
+        "PhaseSpace:bias2SelectionRef = 100",
+    )
+)
+"""The background of JetClass-II."""

@@ -43,13 +43,9 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
-            raise ConfigError(
-                f"simulation: there is no kind '{self.kind}'. Known: {', '.join(get_args(Kind))}."
-            )
+            raise ConfigError(f"simulation: there is no kind '{self.kind}'. Known: {', '.join(get_args(Kind))}.")
         if self.mode not in get_args(Mode):
-            raise ConfigError(
-                f"simulation: there is no mode '{self.mode}'. Known: {', '.join(get_args(Mode))}."
-            )
+            raise ConfigError(f"simulation: there is no mode '{self.mode}'. Known: {', '.join(get_args(Mode))}.")
         known = CLASS_NAMES if self.kind == "jetclass" else JETCLASS2_NAMES
         unknown = [name for name in self.classes if name not in known]
         if unknown or not self.classes:

@@ -43,9 +43,7 @@ def simulate(
     digest = recipe.digest()
     tasks = _tasks(recipe, output, digest)
     paths = [Path(task["path"]) for task in tasks]
-    kept = {
-        path: counts for path in paths if (counts := _counts_if_ours(path, digest, force=force)) is not None
-    }
+    kept = {path: counts for path in paths if (counts := _counts_if_ours(path, digest, force=force)) is not None}
     missing = [task for task in tasks if Path(task["path"]) not in kept]
     if missing:
         _make_folder(output)

@@ -1,6 +1,7 @@
 """One shard: one file of jets of one class, made from its own seeds in one process."""
 
 import hashlib
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -11,10 +12,12 @@ import numpy as np
 
 from jetassay.errors import SimulationError
 from jetassay.simulation import columns, truth
-from jetassay.simulation.clustering import JETCLASS_SELECTION, find_jets, substructure
+from jetassay.simulation.clustering import JETCLASS2_SELECTION, JETCLASS_SELECTION, find_jets, substructure
 from jetassay.simulation.detector import detect
 from jetassay.simulation.generator import EventRecord, Generator
-from jetassay.simulation.processes import PROCESSES
+from jetassay.simulation.processes import MULTIJET_PROCESS, PROCESSES, RESONANCE_PROCESS
+from jetassay.simulation.resonance_labels import NO_LABEL, label_quarks, label_resonances
+from jetassay.simulation.resonances import ResonanceSource
 from jetassay.simulation.tracks import DetectorMode
 from jetassay.simulation.writing import JetTable, join, write
 
@@ -52,9 +55,7 @@ class Seeds:
 def derive_seeds(task: Task) -> Seeds:
     """From the recipe's seed, the class and the number of the file, and nothing else."""
     who = int.from_bytes(hashlib.sha256(f"{task.kind}/{task.name}".encode()).digest()[:8], "little")
-    generator, detector, hard_process = np.random.SeedSequence([task.seed, who, task.file]).spawn(
-        _SEEDS_PER_SHARD
-    )
+    generator, detector, hard_process = np.random.SeedSequence([task.seed, who, task.file]).spawn(_SEEDS_PER_SHARD)
     state = int(generator.generate_state(1, np.uint64)[0])
     return Seeds(1 + state % _MAX_PYTHIA_SEED, detector, hard_process)
 
@@ -66,7 +67,7 @@ def make_shard(task: Task, *, advance: Callable[[int], None]) -> dict[str, Any]:
     process gives no jets.
     """
     start = time.perf_counter()
-    source = _jetclass_batches(task)
+    source = _batches(task)
     tables: list[JetTable] = []
     found = idle = 0
     counts: dict[str, Any] = {}
@@ -80,20 +81,29 @@ def make_shard(task: Task, *, advance: Callable[[int], None]) -> dict[str, Any]:
             advance(min(len(table), task.jets - found))
             found += len(table)
     counts = {**counts, "jets": task.jets, "seconds": round(time.perf_counter() - start, 2)}
-    write(
-        Path(task.path), join(tables).head(task.jets), facts={**asdict(task), "path": None, "counts": counts}
-    )
+    write(Path(task.path), join(tables).head(task.jets), facts={**asdict(task), "path": None, "counts": counts})
     return counts
 
 
-def _jetclass_batches(task: Task) -> Iterator[tuple[JetTable | None, dict[str, Any]]]:
+def _batches(task: Task) -> Iterator[tuple[JetTable | None, dict[str, Any]]]:
+    """Jets of each batch (None for none), and the generator's counts so far."""
     seeds = derive_seeds(task)
-    generator = Generator(PROCESSES[task.name], seed=seeds.pythia, veto=task.veto)
+    generator = _generator(task, seeds)
     rng = np.random.default_rng(seeds.detector)
+    jets_of = _jetclass_jets if task.kind == "jetclass" else _jetclass2_jets
     while True:
         record = generator.next_batch(EVENTS_PER_BATCH)
-        table = _jetclass_jets(record, rng, task)
+        table = jets_of(record, rng, task)
         yield table, {"events_drawn": generator.tried, "events_showered": generator.events}
+
+
+def _generator(task: Task, seeds: Seeds) -> Generator:
+    if task.kind == "jetclass":
+        return Generator(PROCESSES[task.name], seed=seeds.pythia, veto=task.veto)
+    if task.name == "Res2P" or task.name == "Res34P":
+        source = ResonanceSource(task.name, seed=seeds.hard_process)
+        return Generator(RESONANCE_PROCESS, seed=seeds.pythia, source=source)
+    return Generator(MULTIJET_PROCESS, seed=seeds.pythia)
 
 
 def _jetclass_jets(record: EventRecord, rng: np.random.Generator, task: Task) -> JetTable | None:
@@ -111,4 +121,24 @@ def _jetclass_jets(record: EventRecord, rng: np.random.Generator, task: Task) ->
         substructure=substructure(candidates, jets),
         truth=(code[kept], resonance[kept]),
         name=task.name,
+    )
+
+
+def _jetclass2_jets(record: EventRecord, rng: np.random.Generator, task: Task) -> JetTable | None:
+    candidates = detect(record, rng, mode=task.mode)
+    jets = find_jets(candidates, events=record.events, selection=JETCLASS2_SELECTION)
+    label = label_quarks if task.name == "QCD" else label_resonances
+    labels = label(record, jets)
+    known = np.array([each.index != NO_LABEL for each in labels], dtype=bool)
+    jets = jets.select(known)
+    mass, subjettiness = substructure(candidates, jets)
+    kept = (mass > JETCLASS2_SELECTION.soft_drop_mass_min) & (mass < JETCLASS2_SELECTION.soft_drop_mass_max)
+    if not kept.any():
+        return None
+    return columns.jetclass2_table(
+        record,
+        candidates,
+        jets.select(kept),
+        substructure=(mass[kept], subjettiness[kept]),
+        labels=[each for each, keep in zip(itertools.compress(labels, known), kept, strict=True) if keep],
     )

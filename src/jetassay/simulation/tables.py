@@ -47,9 +47,7 @@ def detector_tables() -> DetectorTables:
     content = json.loads(text)
     return DetectorTables(
         impact_parameters={
-            name: ImpactParameterTable(
-                *(np.array(content[name][key], dtype=float) for key in ("eta", "pt", "val"))
-            )
+            name: ImpactParameterTable(*(np.array(content[name][key], dtype=float) for key in ("eta", "pt", "val")))
             for name in ("d0", "dz")
         },
         calorimeters={

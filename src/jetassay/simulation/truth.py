@@ -100,9 +100,7 @@ def daughters(record: EventRecord, row: int) -> range:
 def final_copy(record: EventRecord, row: int) -> int:
     """The last entry of the same particle: after recoil and radiation."""
     while True:
-        same = [
-            daughter for daughter in daughters(record, row) if record.pdg_id[daughter] == record.pdg_id[row]
-        ]
+        same = [daughter for daughter in daughters(record, row) if record.pdg_id[daughter] == record.pdg_id[row]]
         if not same:
             return row
         row = same[0]
@@ -177,11 +175,7 @@ def _fermions(record: EventRecord, boson: int) -> tuple[list[int], list[int], in
     products = list(daughters(record, boson))
     kinds = [abs(int(record.pdg_id[each])) for each in products]
     quarks = [row for row, kind in zip(products, kinds, strict=True) if 1 <= kind <= _BOTTOM]
-    leptons = [
-        final_copy(record, row)
-        for row, kind in zip(products, kinds, strict=True)
-        if kind in (_ELECTRON, _MUON)
-    ]
+    leptons = [final_copy(record, row) for row, kind in zip(products, kinds, strict=True) if kind in (_ELECTRON, _MUON)]
     return quarks, leptons, sum(kind in (12, 14, 16) for kind in kinds)
 
 

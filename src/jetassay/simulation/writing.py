@@ -71,9 +71,7 @@ def write(path: Path, table: JetTable, *, facts: Mapping[str, Any]) -> None:
         for prefix, (sizes, columns) in table.ragged.items()
     }
     content.update(table.jets)
-    types = {
-        name: value.type if isinstance(value, ak.Array) else value.dtype for name, value in content.items()
-    }
+    types = {name: value.type if isinstance(value, ak.Array) else value.dtype for name, value in content.items()}
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with uproot.recreate(partial, compression=uproot.ZSTD(5)) as file:
