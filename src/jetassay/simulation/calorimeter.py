@@ -98,11 +98,9 @@ def measure(
     towers, tower_of = np.unique(np.concatenate([particles.cell[hits], tracks.cell[tracked]]), return_inverse=True)
     tower_of_hit, tower_of_track = tower_of[: hits.sum()], tower_of[hits.sum() :]
     count = len(towers)
-    true_energy = np.bincount(tower_of_hit, weights=particles.energy[hits], minlength=count)
-    track_energy = np.bincount(tower_of_track, weights=tracks.energy[tracked], minlength=count)
-    track_variance = np.bincount(
-        tower_of_track, weights=(tracks.resolution[tracked] * tracks.energy[tracked]) ** 2, minlength=count
-    )
+    true_energy = _sum_by_tower(tower_of_hit, particles.energy[hits], count)
+    track_energy = _sum_by_tower(tower_of_track, tracks.energy[tracked], count)
+    track_variance = _sum_by_tower(tower_of_track, (tracks.resolution[tracked] * tracks.energy[tracked]) ** 2, count)
     event, low, high, phi_cell, ring = _unpack(calorimeter.cells, towers)
     centre = 0.5 * (low + high)
 
@@ -124,6 +122,10 @@ def measure(
     factor = np.full(len(tracks.cell), np.nan)
     factor[tracked] = rescale[tower_of_track]
     return NeutralTowers(event[neutral], excess[neutral], eta[neutral], phi[neutral]), factor
+
+
+def _sum_by_tower(tower: IntArray, values: FloatArray, count: int) -> FloatArray:
+    return np.asarray(np.bincount(tower, weights=values, minlength=count), dtype=np.float64)
 
 
 def _unpack(cells: CellTable, towers: IntArray) -> tuple[IntArray, FloatArray, FloatArray, IntArray, IntArray]:

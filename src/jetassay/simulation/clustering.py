@@ -1,6 +1,6 @@
 """Large-R jets, their soft-drop mass and N-subjettiness."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import awkward as ak
@@ -59,14 +59,21 @@ class JetCollection:
 
     @property
     def jet_of_constituent(self) -> IntArray:
-        """(N,)"""
+        """The jet of each constituent (N,)."""
         return np.repeat(np.arange(len(self.pt)), self.counts)
 
     def select(self, kept: BoolArray) -> "JetCollection":
         """Some of the jets."""
-        columns = [getattr(self, column.name)[kept] for column in fields(self)[:5]]
         offsets = np.concatenate([[0], np.cumsum(self.counts[kept])])
-        return JetCollection(*columns, offsets, self.constituents[kept[self.jet_of_constituent]])
+        return JetCollection(
+            event=self.event[kept],
+            pt=self.pt[kept],
+            eta=self.eta[kept],
+            phi=self.phi[kept],
+            energy=self.energy[kept],
+            offsets=offsets,
+            constituents=self.constituents[kept[self.jet_of_constituent]],
+        )
 
 
 def wrap(angle: FloatArray) -> FloatArray:

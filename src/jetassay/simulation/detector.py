@@ -45,22 +45,22 @@ class Candidates:
 
     @property
     def px(self) -> FloatArray:
-        """GeV"""
+        """Along x, GeV."""
         return self.pt * np.cos(self.phi)
 
     @property
     def py(self) -> FloatArray:
-        """GeV"""
+        """Along y, GeV."""
         return self.pt * np.sin(self.phi)
 
     @property
     def pz(self) -> FloatArray:
-        """GeV"""
+        """Along the beam, GeV."""
         return self.pt * np.sinh(self.eta)
 
     @property
     def energy(self) -> FloatArray:
-        """GeV"""
+        """GeV, from momentum and mass."""
         return np.sqrt((self.pt * np.cosh(self.eta)) ** 2 + self.mass**2)
 
     def take(self, rows: IntArray) -> "Candidates":

@@ -18,7 +18,6 @@ from jetassay.simulation.generator import BoolArray, FloatArray, IntArray
 
 BEAM_ENERGY = 6500.0
 """GeV"""
-RESONANCE_PROCESSES = ("Res2P", "Res34P")
 _CENTRE_OF_MASS = 2 * BEAM_ENERGY
 _MASS_RANGE = (20.0, 500.0)
 _PT_RANGE = (200.0, 2500.0)
@@ -46,7 +45,7 @@ _HADRONIC_CHARGED = 6
 
 Topology = Literal["Res2P", "Res34P"]
 Row = tuple[int, int, int, int, int, int, float, float, float, float, float]
-"""PDG id, status, two mothers (counted from 1), colour, anticolour, px, py, pz, E, mass: a line of a Les Houches file."""
+"""PDG id, status, two mothers (counted from 1), colour, anticolour, px, py, pz, E, mass, as in Les Houches files."""
 
 
 class ResonanceSource(pythia8mc.LHAup):  # type: ignore[misc]  # the bindings carry no types
@@ -86,10 +85,8 @@ def sample_hard_processes(topology: Topology, events: int, rng: np.random.Genera
     """At most `events` hard processes of which at least one X can be held by a jet."""
     pairs = _sample_pairs(events, rng)
     charged = rng.uniform(size=pairs.events) < _CHARGED_FRACTION[topology]
-    if topology == "Res2P":
-        decays = _two_prong_decays(pairs, charged, rng)
-    else:
-        decays = _four_prong_decays(pairs, charged, rng)
+    make_decays = _two_prong_decays if topology == "Res2P" else _four_prong_decays
+    decays = make_decays(pairs, charged, rng)
     fits = decays.can_be_one_jet(_PRONGS_NEEDED[topology]).reshape(-1, 2).any(axis=1)
     return [decays.rows(pairs, event) for event in np.nonzero(fits)[0].tolist()]
 
@@ -110,7 +107,7 @@ class _Pairs:
 def _sample_pairs(events: int, rng: np.random.Generator) -> _Pairs:
     """Masses evenly, pT evenly in its logarithm, rapidities and azimuth evenly; the two X balance in pT."""
     mass = rng.uniform(*_MASS_RANGE, size=events)
-    pt = np.exp(rng.uniform(*np.log(_PT_RANGE), size=events))
+    pt = np.exp(rng.uniform(np.log(_PT_RANGE[0]), np.log(_PT_RANGE[1]), size=events))
     rapidity = rng.uniform(-_ABS_RAPIDITY_MAX, _ABS_RAPIDITY_MAX, size=(events, 2))
     phi = rng.uniform(0, 2 * np.pi, size=events)
     transverse_mass = np.hypot(mass, pt)
@@ -133,8 +130,9 @@ def _sample_pairs(events: int, rng: np.random.Generator) -> _Pairs:
 
 @dataclass(frozen=True, slots=True)
 class _Decays:
-    """Of X = 2 E resonances: id (X,); intermediate Y, if any: id (X, 2), momentum (X, 2, 4), mass (X, 2);
-    prongs: id (X, P), momentum (X, P, 4) with P = 2 or 4.
+    """Decays of X = 2 E resonances to P = 2 or 4 prongs.
+
+    x_id: (X,); y_id, y_mass: (X, 2), y_momentum: (X, 2, 4), if there are Y; prong_id: (X, P), prong_momentum: (X, P, 4)
     """
 
     x_id: IntArray

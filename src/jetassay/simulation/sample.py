@@ -78,7 +78,7 @@ def _counts_if_ours(path: Path, digest: str, *, force: bool) -> dict[str, Any] |
     """The counts of a file of this recipe, None where there is none. Raises `SimulationError` for another file."""
     if not path.exists():
         return None
-    from jetassay.simulation.writing import read_facts  # noqa: PLC0415  # uproot is slow to import
+    from jetassay.simulation.writing import read_facts  # uproot is slow to import
 
     try:
         facts = read_facts(path)

@@ -100,10 +100,10 @@ def _batches(task: Task) -> Iterator[tuple[JetTable | None, dict[str, Any]]]:
 def _generator(task: Task, seeds: Seeds) -> Generator:
     if task.kind == "jetclass":
         return Generator(PROCESSES[task.name], seed=seeds.pythia, veto=task.veto)
-    if task.name == "Res2P" or task.name == "Res34P":
-        source = ResonanceSource(task.name, seed=seeds.hard_process)
-        return Generator(RESONANCE_PROCESS, seed=seeds.pythia, source=source)
-    return Generator(MULTIJET_PROCESS, seed=seeds.pythia)
+    if task.name == "QCD":
+        return Generator(MULTIJET_PROCESS, seed=seeds.pythia)
+    source = ResonanceSource("Res2P" if task.name == "Res2P" else "Res34P", seed=seeds.hard_process)
+    return Generator(RESONANCE_PROCESS, seed=seeds.pythia, source=source)
 
 
 def _jetclass_jets(record: EventRecord, rng: np.random.Generator, task: Task) -> JetTable | None:

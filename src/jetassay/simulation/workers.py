@@ -32,7 +32,7 @@ class Workers:
 
     def __enter__(self) -> Self:
         for _ in range(self._count):
-            complaints = tempfile.TemporaryFile("w+")  # noqa: SIM115  # closed by the thread that reads it
+            complaints = tempfile.TemporaryFile("w+")  # closed by the thread that reads it
             process = subprocess.Popen(
                 [sys.executable, "-m", "jetassay.simulation.worker"],
                 stdin=subprocess.PIPE,
