@@ -28,8 +28,8 @@ def draw_all(frame: pd.DataFrame, folder: Path) -> list[Path]:
     if "probe" in tasks:
         drawn.append(_save(auc_figure(frame), folder / "auc.png"))
         drawn.append(_save(rejection_figure(frame), folder / "rejection.png"))
-    for where in sorted(set(frame.loc[frame["task"] == "similarity", "bin"])):
-        drawn.append(_save(cka_figure(frame, where=where), folder / f"cka_{where}.png"))
+    samples = sorted(set(frame.loc[frame["metric"] == "cka", "bin"]), reverse=True)
+    drawn += [_save(cka_figure(frame, where=where), folder / f"cka_{where}.png") for where in samples]
     if "throughput" in tasks:
         drawn.append(_save(throughput_figure(frame), folder / "throughput.png"))
     return drawn

@@ -65,8 +65,15 @@ def write_page(
 
 
 def _headline(provenance: Mapping[str, Any]) -> str:
-    keys = ("date", "cpu", "cores", "threads", "git_commit", "git_dirty")
-    return ", ".join(f"{key.replace('_', ' ')} {provenance[key]}" for key in keys if key in provenance)
+    flat = _flat(provenance)
+    keys = {
+        "created": "run at",
+        "machine.cpu": "on",
+        "machine.usable_cores": "cores:",
+        "threads.used": "threads:",
+        "git.commit": "commit",
+    }
+    return ", ".join(f"{text} {flat[key]}" for key, text in keys.items() if flat.get(key) is not None)
 
 
 def _table(cells: pd.DataFrame, corner: str) -> str:
@@ -86,5 +93,13 @@ def _image(path: Path) -> str:
 
 
 def _provenance(provenance: Mapping[str, Any]) -> str:
-    rows = pd.DataFrame({"value": [str(value) for value in provenance.values()]}, index=list(provenance))
-    return _table(rows, "what")
+    flat = _flat(provenance)
+    return _table(pd.DataFrame({"value": [str(value) for value in flat.values()]}, index=list(flat)), "what")
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, with dots between the keys."""
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value})
+    return flat
