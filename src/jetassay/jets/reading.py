@@ -148,14 +148,14 @@ def _plan(
 
 def _finish(raw: RawChunk, plan: _Plan, on_invalid: OnInvalid, most: int, file_name: str) -> Chunk:
     columns = Columns(
-        lists={name: Ragged(raw.lists[name].offsets, _float32(raw.lists[name].content)) for name in plan.lists},
-        numbers={name: _float32(raw.numbers[name]) for name in plan.numbers},
+        lists={name: Ragged(raw.lists[name].offsets, as_float32(raw.lists[name].content)) for name in plan.lists},
+        numbers={name: as_float32(raw.numbers[name]) for name in plan.numbers},
         labels={name: raw.numbers[name] for name in plan.labels},
     )
     problems = find_problems(columns, plan.schema)
     if problems and on_invalid == "error":
         raise _error(plan.path, raw.start, problems)
-    removed, dropped = first_rule([*problems, *_cuts(columns.numbers, plan.selection)], len(raw))
+    removed, dropped = first_rule([*problems, *cuts(columns.numbers, plan.selection)], len(raw))
     kept = np.flatnonzero(~removed)
     constituents, offsets = _kept_lists(columns.lists, kept, whole=len(kept) == len(raw))
     numbers = {name: values[kept] for name, values in columns.numbers.items()}
@@ -186,15 +186,18 @@ def _finish(raw: RawChunk, plan: _Plan, on_invalid: OnInvalid, most: int, file_n
     )
 
 
-def _float32(values: NDArray[Any]) -> FloatArray:
+def as_float32(values: NDArray[Any]) -> FloatArray:
+    """Any numbers as float32; what is too large becomes infinite."""
     with np.errstate(over="ignore"):  # what does not fit becomes infinite and is then named as such
         return np.asarray(values, dtype=np.float32)
 
 
-def _cuts(numbers: Mapping[str, FloatArray], selection: Sequence[Selection]) -> Iterator[Problem]:
+def cuts(numbers: Mapping[str, FloatArray], selection: Sequence[Selection]) -> Iterator[Problem]:
+    """The jets that each cut drops, where there are any."""
     for cut in selection:
         outside = ~((numbers[cut.column] > cut.low) & (numbers[cut.column] < cut.high))
-        yield Problem(cut.rule, cut.column, np.flatnonzero(outside), "outside of the selection")
+        if outside.any():
+            yield Problem(cut.rule, cut.column, np.flatnonzero(outside), "outside of the selection")
 
 
 def _kept_lists(lists: Mapping[str, Ragged], kept: IntArray, *, whole: bool) -> tuple[dict[str, FloatArray], IntArray]:

@@ -86,23 +86,26 @@ def open_source(path: Path, *, tree: str) -> Source:
 
 
 def require_branches(source: Source, *, numbers: Sequence[str], lists: Sequence[str]) -> None:
-    """Raises `DataError` naming file and branch where one is missing or of the wrong kind."""
-    for names, found, kind in (
-        (lists, source.lists, "a list of numbers"),
-        (numbers, source.numbers, "one number"),
-    ):
-        for name in names:
-            if name in found:
-                continue
-            if name in source.others:
-                raise DataError(f"{source.path}: branch {name} must hold {kind} per jet, but is {source.others[name]}")
-            if name in (*source.lists, *source.numbers):
-                other = "one number" if name in source.numbers else "a list of numbers"
-                raise DataError(f"{source.path}: branch {name} must hold {kind} per jet, but holds {other}")
-            raise DataError(
-                f"{source.path}: branch {name} is missing; the file has "
-                f"{', '.join((*source.lists, *source.numbers, *source.others)) or 'no branches'}"
-            )
+    """Raises `DataError` naming file and branches where some are missing or of the wrong kind."""
+    for message in missing_branches(source, numbers=numbers, lists=lists):
+        raise DataError(f"{source.path}: {message}")
+
+
+def missing_branches(source: Source, *, numbers: Sequence[str], lists: Sequence[str]) -> Iterator[str]:
+    """What to tell of branches that are missing or of the wrong kind."""
+    kinds = {
+        **dict.fromkeys(source.lists, "a list of numbers"),
+        **dict.fromkeys(source.numbers, "one number"),
+        **source.others,
+    }
+    needed = {**dict.fromkeys(lists, "a list of numbers"), **dict.fromkeys(numbers, "one number")}
+    missing = [name for name in needed if name not in kinds]
+    if missing:
+        what = f"branch {missing[0]} is" if len(missing) == 1 else f"branches {', '.join(missing)} are"
+        yield f"{what} missing; the file has {', '.join(kinds) or 'no branches'}"
+    for name, kind in needed.items():
+        if kinds.get(name, kind) != kind:
+            yield f"branch {name} must hold {kind} per jet, but holds {kinds[name]}"
 
 
 def _first_bytes(path: Path) -> bytes:
