@@ -1,1 +1,1 @@
-
+"""Backbones: cards, architectures, weights, and the networks made of them."""

@@ -5,21 +5,23 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from jetassay.errors import ConfigError
+from jetassay.jets.labels import LABEL_LISTS
 from jetassay.records import Record, parse_record, read_toml
 
 Role = Literal["backbone", "floor", "control"]
 
 
 class Weights(Record):
-    """Which weights these are, so that no other file can pass for them.
+    r"""Which weights these are, so that no other file can pass for them.
 
     file:     path inside the card's folder, for weights that ship with the project
     urls:     where official weights can be fetched, in order of preference
     sha256:   hex digest of the file's bytes
-    git_blob: git blob id, SHA-1 of `blob SIZE\\0` and the bytes, where only that is known
+    git_blob: git blob id, SHA-1 of `blob SIZE\0` and the bytes, where only that is known
+    size:     bytes of the file, so that one that was cut short is told from another one
     prefix:   what the names of layers in the checkpoint start with, removed when loading
     """
 
@@ -43,7 +45,11 @@ class Weights(Record):
 
 
 class Training(Record):
-    """How shipped weights were made, in full: what `make train-mini` needs to make them again, and what came out."""
+    """How shipped weights were made, in full: what `make train-mini` needs to make them again, and what came out.
+
+    measured:    figures on jets that neither training nor the choice of the epoch saw
+    environment: date, machine and versions
+    """
 
     recipe: dict[str, Any]
     data_digest: str
@@ -51,6 +57,8 @@ class Training(Record):
     jets: int
     curves: str
     measured: dict[str, float] = Field(default_factory=dict)
+    environment: dict[str, str] = Field(default_factory=dict)
+    environment: dict[str, str] = Field(default_factory=dict)
 
 
 class Card(Record):
@@ -87,6 +95,16 @@ class Card(Record):
     paper: str | None = None
     notes: str = ""
 
+    _folder: Path | None = PrivateAttr(default=None)
+
+    @model_validator(mode="after")
+    def _known_labels(self) -> "Card":
+        if isinstance(self.labels, str) and self.labels not in LABEL_LISTS:
+            raise ValueError(f"there is no label list '{self.labels}'; known: {', '.join(LABEL_LISTS)}")
+        if len(set(self.label_names)) < len(self.label_names):
+            raise ValueError("a label stands twice in `labels`")
+        return self
+
     @model_validator(mode="after")
     def _weights_or_control(self) -> "Card":
         if self.untrained_twin_of is not None:
@@ -96,9 +114,25 @@ class Card(Record):
             raise ValueError("a backbone without weights must be declared an untrained twin")
         return self
 
+    @property
+    def folder(self) -> Path | None:
+        """Where the card was read from; its weights may lie there. None for a card made in code."""
+        return self._folder
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """The names of the output classes, in order; () without a classifier head."""
+        return LABEL_LISTS[self.labels] if isinstance(self.labels, str) else self.labels
+
     def digest(self) -> str:
-        """sha256 hex over every fact that can change an embedding (titles, notes and curves cannot)."""
-        facts = self.model_dump(mode="json", exclude={"title", "notes", "paper", "training", "trained_on", "role"})
+        """sha256 hex over every fact that can change an embedding: not titles and notes, nor where weights lie."""
+        facts = self.model_dump(
+            mode="json",
+            exclude={
+                **dict.fromkeys(("title", "notes", "paper", "training", "trained_on", "role"), True),
+                "weights": {"file", "urls", "size", "licence"},
+            },
+        )
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
@@ -128,4 +162,5 @@ def read_card(path: Path) -> Card:
     card = parse_record(table, Card, path=path)
     if card.name != path.parent.name:
         raise ConfigError(f"{path}: name is '{card.name}' but the folder is '{path.parent.name}'; make them equal")
+    card._folder = path.parent  # noqa: SLF001 - where it lies is no fact of the card, so no key of its file
     return card

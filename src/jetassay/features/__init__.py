@@ -1,1 +1,1 @@
-
+"""Input recipes: from observed jets to what a backbone sees."""

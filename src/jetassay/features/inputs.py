@@ -84,7 +84,7 @@ class _Values:
 def _table(features: tuple[Feature, ...], values: _Values, rows: int) -> Values:
     table = np.empty((rows, len(features)), np.float32)
     for column, feature in enumerate(features):
-        table[:, column] = _transformed(feature, values.finite(feature.quantity))
+        table[:, column] = _transformed(feature, values.finite(feature.name))
     return table
 
 

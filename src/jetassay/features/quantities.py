@@ -34,11 +34,13 @@ class Quantity:
 
 
 def _log_ratio(part: Values, whole: Values) -> Values:
-    return np.log(part / whole)
+    logarithm: Values = np.log(part / whole)
+    return logarithm
 
 
 def _at_reference_pt(component: Values, jet_pt: Values) -> Values:
-    return component / jet_pt * np.float32(REFERENCE_PT)
+    scaled: Values = component / jet_pt * np.float32(REFERENCE_PT)
+    return scaled
 
 
 def _subjettiness_ratio(finer: Values, coarser: Values) -> Values:

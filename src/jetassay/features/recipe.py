@@ -20,12 +20,12 @@ RAW_P4 = ("part_px", "part_py", "part_pz", "part_energy")
 class Feature:
     """One input column: (quantity - shift) * scale, then cut to `clip`, all in float32.
 
-    quantity: a name in `QUANTITIES`, or an observed column as it stands
-    clip:     lowest and highest value, None for no cut
-    source:   where the numbers come from
+    name:   a quantity in `QUANTITIES`, or an observed column as it stands
+    clip:   lowest and highest value, None for no cut
+    source: where the numbers come from
     """
 
-    quantity: str
+    name: str
     shift: float = 0.0
     scale: float = 1.0
     clip: tuple[float, float] | None = None
@@ -33,7 +33,7 @@ class Feature:
 
     def __post_init__(self) -> None:
         if self.clip is not None and not self.clip[0] < self.clip[1]:
-            raise ConfigError(f"feature '{self.quantity}': clip {self.clip} must be (lowest, highest)")
+            raise ConfigError(f"feature '{self.name}': clip {self.clip} must be (lowest, highest)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,22 +59,22 @@ class FeatureSet:
         for column in self.needs:
             _require_observed(column, schemas=schemas, feature_set=self.name)
         per_constituent = {column for schema in schemas for column in schema.constituents}
-        for quantity in (*(each.quantity for each in self.features), *self.p4):
+        for quantity in (*(each.name for each in self.features), *self.p4):
             if per_constituent.isdisjoint(columns_of(quantity)):
                 raise ConfigError(f"feature set '{self.name}': '{quantity}' belongs to jets; move it to `jet_features`")
         for each in self.jet_features:
-            if not per_constituent.isdisjoint(columns_of(each.quantity)):
+            if not per_constituent.isdisjoint(columns_of(each.name)):
                 raise ConfigError(
-                    f"feature set '{self.name}': '{each.quantity}' belongs to constituents; move it to `features`"
+                    f"feature set '{self.name}': '{each.name}' belongs to constituents; move it to `features`"
                 )
 
     @property
     def quantities(self) -> tuple[str, ...]:
         """What the set is made of: features, then four-vector, then jet features."""
         return (
-            *(each.quantity for each in self.features),
+            *(each.name for each in self.features),
             *self.p4,
-            *(each.quantity for each in self.jet_features),
+            *(each.name for each in self.jet_features),
         )
 
     @property

@@ -1,0 +1,52 @@
+"""A plain multi-layer perceptron on the leading constituents: what no structure at all can do."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from jetassay.errors import ConfigError
+
+
+class LeadingConstituents(nn.Module):
+    """The features of the constituents of highest pT side by side, zero where a jet has fewer, through dense layers.
+
+    input_dim, num_classes: F and K
+    constituents:           how many are looked at; the others are not
+    hidden:                 widths of the hidden layers; the last is D, and its output the embedding
+    dropout:                after each hidden layer, in training
+    """
+
+    def __init__(
+        self,
+        *,
+        input_dim: int,
+        num_classes: int,
+        constituents: int = 32,
+        hidden: Sequence[int] = (256, 128, 128),
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if not hidden or constituents < 1:
+            raise ConfigError("an MLP needs at least one hidden layer and one constituent")
+        self.constituents = constituents
+        layers: list[nn.Module] = []
+        for before, after in pairwise((constituents * input_dim, *hidden)):
+            layers += [nn.Linear(before, after), nn.ReLU(), nn.Dropout(dropout)]
+        self.hidden = nn.Sequential(*layers)
+        self.fc = nn.Linear(hidden[-1], num_classes)
+
+    def forward(self, features: Tensor, p4: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ARG002 - p4: one signature for all
+        """Embedding (J, D) and logits (J, K); features (J, C, F) by falling pT, mask bool (J, C)."""
+        kept = min(self.constituents, mask.shape[1])
+        leading = features.new_zeros(len(features), self.constituents, features.shape[-1])
+        leading[:, :kept] = torch.where(mask[:, :kept, None], features[:, :kept], 0)
+        embedding: Tensor = self.hidden(leading.flatten(1))
+        return embedding, self.fc(embedding)
+
+
+def build(**parameters: Any) -> LeadingConstituents:
+    """What a card's `architecture` names; the parameters are those of `LeadingConstituents`."""
+    return LeadingConstituents(**parameters)
