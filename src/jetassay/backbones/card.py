@@ -58,7 +58,6 @@ class Training(Record):
     curves: str
     measured: dict[str, float] = Field(default_factory=dict)
     environment: dict[str, str] = Field(default_factory=dict)
-    environment: dict[str, str] = Field(default_factory=dict)
 
 
 class Card(Record):

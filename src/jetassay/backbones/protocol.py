@@ -28,15 +28,18 @@ class Backbone(Protocol):
     card:           the facts
     weights_sha256: digest of the weights in memory, in names and values; of seed and architecture for a control
     labels:         K names of the score columns, () without a classifier head
+    dtype:          what the forward pass computes in, e.g. "float32"
     """
 
     card: Card
     weights_sha256: str
     labels: tuple[str, ...]
+    dtype: str
 
     def embed(self, batch: InputBatch) -> Output:
         """Embed the whole batch in one forward pass; any J >= 1, any multiplicity from 1 to `max_constituents`.
 
-        The same batch gives the same bits; other batches of the same jets agree to 1e-4.
+        The same batch gives the same bits; other batches of the same jets agree to 1e-4. Several threads may call
+        this at once.
         """
         ...

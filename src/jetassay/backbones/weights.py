@@ -104,8 +104,9 @@ def _how_to_get(card: Card, weights: Weights, path: Path, *, asked_for: bool) ->
         return f"{card.name}: there is no file {path}"
     if weights.file is not None:
         return f"{card.name}: {path} is missing; it ships with the card, so restore it from where the card came from"
-    folder, place = shlex.quote(str(path.parent)), shlex.quote(str(path))
-    commands = "\n".join(f"    mkdir -p {folder} && curl -L -o {place} {shlex.quote(url)}" for url in weights.urls)
+    commands = "\n".join(
+        f"    curl -fL --create-dirs -o {shlex.quote(str(path))} {shlex.quote(url)}" for url in weights.urls
+    )
     return (
         f"{card.name}: the official weights are not on this machine. Get them with"
         f"{' one of' if len(weights.urls) > 1 else ''}\n{commands}\n"
