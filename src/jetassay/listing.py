@@ -64,60 +64,6 @@ def _features() -> tuple[Registry[Any], Callable[[Any], tuple[str, ...]]]:
     return FEATURE_SETS, describe
 
 
-_LISTINGS:
-        raise UnknownNameError(f"There is no listing '{kind}'. Known: {', '.join(_LISTINGS)}.")
-    registry, describe = _LISTINGS[kind]()
-    rows = [(name, *_cells(entry, describe)) for name, entry in registry.survey().items()]
-    widths = [
-        max((len(row[k]) for row in rows), default=0) for k in range(max((len(row) for row in rows), default=0) - 1)
-    ]
-    return "\n".join(
-        "  ".join([*(cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=False)), row[-1]])
-        for row in rows
-    )
-
-
-def _cells(entry: Any, describe: Callable[[Any], tuple[str, ...]]) -> tuple[str, ...]:
-    return ("broken", entry.reason) if isinstance(entry, Broken) else describe(entry)
-
-
-def _backbones() -> tuple[Registry[Any], Callable[[Any], tuple[str, ...]]]:
-    from jetassay.backbones.catalogue import backbone_cards
-    from jetassay.backbones.weights import weights_state
-
-    def describe(card: Any) -> tuple[str, ...]:
-        return card.role, card.feature_set, f"{card.embedding_dim}-d", weights_state(card), card.title
-
-    return backbone_cards(), describe
-
-
-def _datasets() -> tuple[Registry[Any], Callable[[Any], tuple[str, ...]]]:
-    from jetassay.jets.catalogue import dataset_cards
-
-    return dataset_cards(), lambda card: (card.schema_name, card.title)
-
-
-def _tasks() -> tuple[Registry[Any], Callable[[Any], tuple[str, ...]]]:
-    from jetassay.tasks.catalogue import TASKS
-
-    return TASKS, lambda task: (f"version {task.version}", task.description)
-
-
-def _suites() -> tuple[Registry[Any], Callable[[Any], tuple[str, ...]]]:
-    from jetassay.suite import suites
-
-    return suites(), lambda suite: (f"{len(suite.backbones)} backbones", suite.dataset.card, suite.title)
-
-
-def _features() -> tuple[Registry[Any], Callable[[Any], tuple[str, ...]]]:
-    from jetassay.features.sets import FEATURE_SETS
-
-    return FEATURE_SETS, lambda each: (
-        f"{each.width} features",
-        ", ".join(feature.name for feature in each.features),
-    )
-
-
 _LISTINGS: Mapping[str, Callable[[], tuple[Registry[Any], Callable[[Any], tuple[str, ...]]]]] = {
     "backbones": _backbones,
     "datasets": _datasets,
