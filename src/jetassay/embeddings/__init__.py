@@ -1,1 +1,1 @@
-
+"""Embeddings: computed once, stored in shards, given to tasks."""

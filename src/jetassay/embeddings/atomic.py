@@ -1,0 +1,58 @@
+"""Files that are whole or absent: written under another name, synced, renamed."""
+
+import glob
+import os
+import platform
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from jetassay.errors import StoreError
+
+_SUFFIX = ".partial"
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A name to write to, beside `path`; it becomes `path` when the block ends well and vanishes otherwise.
+
+    Whatever a killed process left of the same file on this machine is removed too. Several processes may write the
+    same file at once: the last one wins, and every reader sees one of the whole files. Raises `StoreError` where
+    the disk is full, the folder cannot be written, or the like.
+    """
+    host = platform.node().replace("-", "_")
+    partial = path.with_name(f".{path.name}-{host}-{os.getpid()}-{uuid.uuid4().hex[:8]}{_SUFFIX}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield partial
+            _sync(partial)
+            partial.replace(path)
+            _sync(path.parent)
+        finally:
+            partial.unlink(missing_ok=True)
+            _sweep(path, host)
+    except OSError as error:
+        raise StoreError(
+            f"{path}: cannot be written: {error.strerror or error}. Free some space or choose another place; "
+            "what was written before is whole."
+        ) from error
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _sweep(path: Path, host: str) -> None:
+    """Remove partial forms of `path` whose process on this host is gone."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}-{host}-*{_SUFFIX}"):
+        pid = left.name.split("-")[-2]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            left.unlink(missing_ok=True)

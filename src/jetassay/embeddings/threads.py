@@ -1,0 +1,42 @@
+"""How many jets are worked on at once, without touching a process's own settings."""
+
+import os
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def one_thread_per_operator() -> Iterator[None]:
+    """Every operator of torch and of numpy's libraries runs on the thread that calls it; restored at the end.
+
+    So a batch has the same bits however many batches run beside it, and batches side by side use the cores better
+    than operators that split themselves.
+    """
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    before = torch.get_num_threads()
+    try:
+        with threadpool_limits(limits=1):
+            torch.set_num_threads(1)
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def read_ahead(items: Iterator[T]) -> Generator[T]:
+    """The same items (none of them None), the next one being made on another thread while this one is used."""
+    with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as reader:
+        following = reader.submit(next, items, None)
+        while (item := following.result()) is not None:
+            following = reader.submit(next, items, None)
+            yield item

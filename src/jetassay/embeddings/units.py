@@ -1,0 +1,160 @@
+"""The unit of work: a range of entries of one file, and all that its shard depends on."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Generic, Literal, TypeVar
+
+from jetassay.backbones.protocol import Backbone
+from jetassay.embeddings.batching import Batching
+from jetassay.features.recipe import FeatureSet
+from jetassay.jets.containers import Chunk
+from jetassay.jets.dataset import DataFile, Dataset
+from jetassay.jets.reading import OnInvalid, read_chunks
+from jetassay.jets.schema import Schema, Selection
+
+EXTRACTION_VERSION = 1
+"""Rises whenever a change of code may move an embedding: reading, features, batching, or a forward pass."""
+TABLE_VERSION = 1
+"""Rises whenever a change of code may move what a jets table holds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """How the entries of a file become jets; the same reading of the same range gives the same jets.
+
+    labelled: False for files without labels
+    """
+
+    schema: Schema
+    selection: tuple[Selection, ...]
+    on_invalid: OnInvalid = "error"
+    labelled: bool = True
+
+    def describe(self) -> dict[str, object]:
+        """JSON values, part of every key."""
+        return {
+            "schema": self.schema.digest(),
+            "selection": [asdict(cut) for cut in self.selection],
+            "on_invalid": self.on_invalid,
+            "labelled": self.labelled,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableRecipe:
+    """What the jets table of a range depends on beside its jets: no backbone."""
+
+    kind: Literal["jets"] = "jets"
+    version: int = TABLE_VERSION
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbeddingRecipe:
+    """What the embedding of a range depends on beside its jets.
+
+    Versions of libraries, threads and machine are kept beside the embedding, not in its key.
+    """
+
+    card: str
+    weights: str
+    feature_set: str
+    dtype: str
+    max_constituents: int
+    entries_per_pool: int
+    token_budget: int
+    scores: bool
+    kind: Literal["embedding"] = "embedding"
+    version: int = EXTRACTION_VERSION
+
+
+R = TypeVar("R", TableRecipe, EmbeddingRecipe)
+
+
+def embedding_recipe(
+    backbone: Backbone, *, feature_set: FeatureSet, batching: Batching, scores: bool
+) -> EmbeddingRecipe:
+    """The recipe of one backbone; `scores` says whether class probabilities are stored too."""
+    return EmbeddingRecipe(
+        card=backbone.card.digest(),
+        weights=backbone.weights_sha256,
+        feature_set=feature_set.digest(),
+        dtype=backbone.dtype,
+        max_constituents=backbone.card.max_constituents,
+        entries_per_pool=batching.entries_per_pool,
+        token_budget=batching.token_budget,
+        scores=scores and bool(backbone.labels),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit(Generic[R]):
+    """Entries start:stop of one file, to be worked on in one go into one shard.
+
+    The key does not depend on where the file lies or what it is called.
+    """
+
+    file: DataFile
+    start: int
+    stop: int
+    reading: Reading
+    recipe: R
+
+    def __len__(self) -> int:
+        """Entries, before any rule."""
+        return self.stop - self.start
+
+    def __str__(self) -> str:
+        return f"{self.file.path}, entries {self.start}:{self.stop}"
+
+    def describe(self) -> dict[str, object]:
+        """All that the shard depends on, as JSON values; saved beside its columns and compared on read."""
+        return {
+            "file": self.file.digest,
+            "start": self.start,
+            "stop": self.stop,
+            **self.reading.describe(),
+            **asdict(self.recipe),
+        }
+
+    def read(self, *, needs: tuple[str, ...], entries_per_chunk: int, max_constituents: int) -> Iterator[Chunk]:
+        """The jets of the unit; see `jets.reading.read_chunks`."""
+        return read_chunks(
+            self.file.path,
+            schema=self.reading.schema,
+            needs=needs,
+            start=self.start,
+            stop=self.stop,
+            entries_per_chunk=entries_per_chunk,
+            max_constituents=max_constituents,
+            on_invalid=self.reading.on_invalid,
+            selection=self.reading.selection,
+            labelled=self.reading.labelled,
+            file_name=self.file.name,
+        )
+
+    @property
+    def key(self) -> str:
+        """sha256 hex of the description."""
+        return hashlib.sha256(json.dumps(self.describe(), sort_keys=True).encode()).hexdigest()
+
+
+def plan(files: Sequence[DataFile], *, reading: Reading, recipe: R, entries_per_unit: int) -> tuple[Unit[R], ...]:
+    """The units of `files`, in order: every entry in exactly one."""
+    return tuple(
+        Unit(
+            file=file,
+            start=start,
+            stop=min(start + entries_per_unit, file.entries),
+            reading=reading,
+            recipe=recipe,
+        )
+        for file in files
+        for start in range(0, file.entries, entries_per_unit)
+    )
+
+
+def reading_of(dataset: Dataset, *, on_invalid: OnInvalid = "error", labelled: bool = True) -> Reading:
+    """How a dataset's files are read."""
+    return Reading(schema=dataset.schema, selection=dataset.selection, on_invalid=on_invalid, labelled=labelled)
