@@ -12,13 +12,12 @@ def listing(kind: str) -> str:
     if kind not in _LISTINGS:
         raise UnknownNameError(f"There is no listing '{kind}'. Known: {', '.join(_LISTINGS)}.")
     registry, describe = _LISTINGS[kind]()
-    rows = [(name, *_cells(entry, describe)) for name, entry in registry.survey().items()]
-    widths = [
-        max((len(row[k]) for row in rows), default=0) for k in range(max((len(row) for row in rows), default=0) - 1)
-    ]
+    found = [(name, *_cells(entry, describe)) for name, entry in registry.survey().items()]
+    width = max((len(row) for row in found), default=0)
+    rows = [(*row[:-1], *[""] * (width - len(row)), row[-1]) for row in found]
+    widths = [max(len(row[k]) for row in rows) for k in range(width - 1)]
     return "\n".join(
-        "  ".join([*(cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=False)), row[-1]])
-        for row in rows
+        "  ".join([*(cell.ljust(space) for cell, space in zip(row[:-1], widths, strict=True)), row[-1]]) for row in rows
     )
 
 
@@ -59,7 +58,7 @@ def _features() -> tuple[Registry[Any], Callable[[Any], tuple[str, ...]]]:
 
     def describe(each: Any) -> tuple[str, ...]:
         width = f"{len(each.features)} + {len(each.jet_features)}"
-        return width, ", ".join(feature.quantity for feature in (*each.features, *each.jet_features))
+        return width, ", ".join(feature.name for feature in (*each.features, *each.jet_features))
 
     return FEATURE_SETS, describe
 

@@ -57,7 +57,7 @@ class ProbeChoice(Record):
 class SimilarityChoice(Record):
     """CKA between all pairs of backbones on the test jets."""
 
-    permutations: int = Field(default=100, ge=0)
+    permutations: int = Field(default=99, gt=0)
     seed: int = 0
 
 
