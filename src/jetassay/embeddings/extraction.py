@@ -159,11 +159,14 @@ def _collect(pool: _Pool, batches: Sequence[Batch], backbone: Backbone, advance:
     """Wait for the batches of a pool and put their jets back in file order."""
     jets, cpu_s = len(pool.entries), 0.0
     widths = {"embedding": backbone.card.embedding_dim}
-    if pool.unit.recipe.scores:
+    if backbone.labels:
         widths["scores"] = len(backbone.labels)
     found = {name: np.empty((jets, width), np.float32) for name, width in widths.items()}
     for rows, future in batches:
-        output, spent = future.result()
+        try:
+            output, spent = future.result()
+        except DataError as error:
+            raise DataError(f"{pool.unit}: {error}") from error
         where = pool.order[rows]
         for name, column in found.items():
             column[where] = _checked(getattr(output, name), (len(where), widths[name]), name, backbone)

@@ -10,7 +10,7 @@ from jetassay.backbones.protocol import Backbone
 from jetassay.embeddings.batching import Batching
 from jetassay.features.recipe import FeatureSet
 from jetassay.jets.containers import Chunk
-from jetassay.jets.dataset import DataFile, Dataset
+from jetassay.jets.dataset import DataFile
 from jetassay.jets.reading import OnInvalid, read_chunks
 from jetassay.jets.schema import Schema, Selection
 
@@ -64,7 +64,6 @@ class EmbeddingRecipe:
     max_constituents: int
     entries_per_pool: int
     token_budget: int
-    scores: bool
     kind: Literal["embedding"] = "embedding"
     version: int = EXTRACTION_VERSION
 
@@ -72,10 +71,8 @@ class EmbeddingRecipe:
 R = TypeVar("R", TableRecipe, EmbeddingRecipe)
 
 
-def embedding_recipe(
-    backbone: Backbone, *, feature_set: FeatureSet, batching: Batching, scores: bool
-) -> EmbeddingRecipe:
-    """The recipe of one backbone; `scores` says whether class probabilities are stored too."""
+def embedding_recipe(backbone: Backbone, *, feature_set: FeatureSet, batching: Batching) -> EmbeddingRecipe:
+    """The recipe of one backbone. Class probabilities are stored too where it gives them."""
     return EmbeddingRecipe(
         card=backbone.card.digest(),
         weights=backbone.weights_sha256,
@@ -84,7 +81,6 @@ def embedding_recipe(
         max_constituents=backbone.card.max_constituents,
         entries_per_pool=batching.entries_per_pool,
         token_budget=batching.token_budget,
-        scores=scores and bool(backbone.labels),
     )
 
 
@@ -153,8 +149,3 @@ def plan(files: Sequence[DataFile], *, reading: Reading, recipe: R, entries_per_
         for file in files
         for start in range(0, file.entries, entries_per_unit)
     )
-
-
-def reading_of(dataset: Dataset, *, on_invalid: OnInvalid = "error", labelled: bool = True) -> Reading:
-    """How a dataset's files are read."""
-    return Reading(schema=dataset.schema, selection=dataset.selection, on_invalid=on_invalid, labelled=labelled)
