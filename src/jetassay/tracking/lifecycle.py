@@ -1,0 +1,104 @@
+"""A run that ended says so: finished, failed or killed, never running for ever.
+
+MLflow marks nothing when a process is terminated, so SIGTERM is turned into an exception, and runs of processes that
+vanished without a word are swept at the next start.
+"""
+
+import hashlib
+import os
+import platform
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import psutil
+
+from jetassay.errors import InterruptedRunError, TrackingError
+from jetassay.progress import Reporter
+from jetassay.tracking.engine import Tracking, told_plainly
+
+_SAME_START_S = 5.0  # the same process's start, as read before and after the clock was set
+
+
+class _StopSignal(BaseException):
+    """Not an `Exception`, so that nothing between the signal and the run's end can take it for an ordinary failure."""
+
+
+@contextmanager
+def stop_on_sigterm() -> Iterator[None]:
+    """Within, SIGTERM unwinds the stack and comes out as `InterruptedRunError`; the old handler is put back after.
+
+    Outside the main thread, where Python takes no signals, this does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise _StopSignal
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    except _StopSignal:
+        raise InterruptedRunError(
+            "stopped by SIGTERM; what was finished is kept, and the same command goes on from there"
+        ) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def identity_tags() -> dict[str, str]:
+    """Who writes a run: machine (hashed), process and its start, so that the run can be swept when it is gone."""
+    return {
+        "process.host": _host(),
+        "process.pid": str(os.getpid()),
+        "process.start": f"{psutil.Process().create_time():.2f}",
+    }
+
+
+def _host() -> str:
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:12]
+
+
+def sweep(tracking: Tracking, *, reporter: Reporter) -> tuple[str, ...]:
+    """Mark our runs on this machine that still count as running, but whose process is gone, as KILLED; give their ids."""
+    gone = []
+    for run in tracking.find(f"attributes.status = 'RUNNING' AND tags.`process.host` = '{_host()}'"):
+        if not _is_alive(run.data.tags.get("process.pid", ""), run.data.tags.get("process.start", "")):
+            tracking.client.set_terminated(run.info.run_id, "KILLED")
+            gone.append(str(run.info.run_id))
+    if gone:
+        reporter.line(f"{len(gone)} tracked run(s) of processes that are gone are now marked KILLED")
+    return tuple(gone)
+
+
+def _is_alive(pid: str, start: str) -> bool:
+    try:
+        return abs(psutil.Process(int(pid)).create_time() - float(start)) < _SAME_START_S
+    except (psutil.NoSuchProcess, ValueError):
+        return False
+
+
+@contextmanager
+def closing(tracking: Tracking, run_id: str, *, reporter: Reporter) -> Iterator[None]:
+    """Give the run its last status: FINISHED, or FAILED by an exception, or KILLED by a signal or Ctrl-C."""
+    try:
+        yield
+    except BaseException as error:
+        stopped = isinstance(error, (_StopSignal, KeyboardInterrupt, InterruptedRunError))
+        _end(tracking, run_id, "KILLED" if stopped else "FAILED", reporter)
+        raise
+    with told_plainly(tracking.store):
+        tracking.client.set_terminated(run_id, "FINISHED")
+
+
+def _end(tracking: Tracking, run_id: str, status: str, reporter: Reporter) -> None:
+    """Best effort while another error is on its way; a run that is missed here is swept at the next start."""
+    try:
+        with told_plainly(tracking.store):
+            tracking.client.set_terminated(run_id, status)
+    except TrackingError as error:
+        reporter.warning(f"run {run_id} could not be marked {status}: {error}")

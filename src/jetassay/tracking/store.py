@@ -1,0 +1,136 @@
+"""Where runs are kept: `MLFLOW_TRACKING_URI` where it is set, else `mlflow.db` and `mlruns/` in the workspace.
+
+Artifacts are recorded with absolute paths, as MLflow does everywhere; a checkout that moved is put right when the
+store is next opened. To share runs between machines, use a server (`MLFLOW_TRACKING_URI=http://...`).
+"""
+
+import os
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from filelock import FileLock
+
+from jetassay.errors import TrackingError
+from jetassay.places import cache_folder, workspace
+
+EXPERIMENT = "jetassay"
+ON_DISK = "Scores are on disk first, so nothing is lost: run the same suite again and they are sent, not recomputed."
+_SERVER_TIMEOUT_S = 5.0
+_LOCK_TIMEOUT_S = 600.0
+_SQLITE = "sqlite:///"
+_DATABASES = ("postgresql", "mysql", "mssql")
+_SQLITE_MAGIC = b"SQLite format 3\x00"
+
+
+class ServerAwayError(TrackingError):
+    """The tracking server does not answer; it may come back, so computing goes on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """A tracking store.
+
+    uri: as MLflow takes it
+    artifacts: file URI under which our experiment keeps artifacts; None where the server decides
+    database: the SQLite file, where the store is one
+    """
+
+    uri: str
+    artifacts: str | None
+    database: Path | None = None
+
+    @property
+    def is_server(self) -> bool:
+        """Whether this is an MLflow server, reached over HTTP."""
+        return self.uri.startswith(("http://", "https://"))
+
+    @property
+    def shown(self) -> str:
+        """The address for people: a file's path, or the URI without user name and password."""
+        if self.database is not None:
+            return str(self.database)
+        parts = urlsplit(self.uri)
+        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+    def check(self) -> None:
+        """Fail now, with a reason, rather than after the minutes for which MLflow would try again.
+
+        Raises `ServerAwayError` for a server that does not answer within seconds, and `TrackingError` for a
+        database file that is none or cannot be written.
+        """
+        if self.is_server:
+            _check_server(self.uri, shown=self.shown)
+        elif self.database is not None:
+            _check_database(self.database)
+
+    def lock(self) -> FileLock:
+        """One process at a time: MLflow's first creation of a database does not bear company."""
+        if self.database is not None:
+            path = self.database.with_name(f"{self.database.name}.lock")
+        else:
+            path = cache_folder() / "tracking.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return FileLock(path, timeout=_LOCK_TIMEOUT_S)
+
+
+def resolve_store() -> Store:
+    """The store to use. Raises `TrackingError` for a `MLFLOW_TRACKING_URI` that MLflow cannot write runs to."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI", "").strip()
+    if not uri:
+        return sqlite_store(workspace() / "mlflow.db")
+    if uri.startswith(_SQLITE):
+        name = unquote(uri.removeprefix(_SQLITE).partition("?")[0])
+        if name in {"", ":memory:"}:
+            raise TrackingError(f"MLFLOW_TRACKING_URI={uri} would forget every run; name a file: sqlite:///mlflow.db")
+        return sqlite_store(Path(name))
+    scheme = urlsplit(uri).scheme
+    if scheme in {"http", "https"} or scheme.startswith("databricks"):
+        return Store(uri=uri, artifacts=None)
+    if scheme.partition("+")[0] in _DATABASES:
+        return Store(uri=uri, artifacts=_artifact_uri(workspace()))
+    raise TrackingError(
+        f"MLFLOW_TRACKING_URI={uri}: MLflow writes runs to a database or a server, no longer to a plain folder. "
+        "Unset it for mlflow.db in the workspace, or give sqlite:///PATH/mlflow.db or http://HOST:PORT."
+    )
+
+
+def sqlite_store(path: Path) -> Store:
+    """The store in one SQLite file, with its artifacts in `mlruns/` beside it."""
+    path = path.expanduser().resolve()
+    address = str(path).replace("%", "%25").replace("?", "%3F")  # all else stands for itself in SQLAlchemy's URLs
+    return Store(uri=f"{_SQLITE}{address}", artifacts=_artifact_uri(path.parent), database=path)
+
+
+def _artifact_uri(folder: Path) -> str:
+    return (folder.resolve() / "mlruns" / EXPERIMENT).as_uri()
+
+
+def _check_server(uri: str, *, shown: str) -> None:
+    """Any HTTP answer will do, even a refusal: what matters is that somebody is there."""
+    try:
+        with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=_SERVER_TIMEOUT_S):  # noqa: S310 - http(s) only, see resolve_store
+            return
+    except urllib.error.HTTPError as answer:
+        answer.close()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise ServerAwayError(f"The tracking server at {shown} does not answer ({reason}). {ON_DISK}") from error
+
+
+def _check_database(path: Path) -> None:
+    """A missing file is fine where it can be made; an existing one must be SQLite and ours to write."""
+    advice = "Move it away, or set MLFLOW_TRACKING_URI to another store."
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            with path.open("r+b") as file:
+                start = file.read(len(_SQLITE_MAGIC))
+            if start not in {b"", _SQLITE_MAGIC}:
+                raise TrackingError(f"{path} is not an SQLite database. {advice}")
+        elif not os.access(path.parent, os.W_OK):
+            raise PermissionError(13, "the folder cannot be written to")
+    except OSError as error:
+        raise TrackingError(f"{path}: runs cannot be kept there: {error.strerror}. {advice}") from error

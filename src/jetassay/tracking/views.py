@@ -1,0 +1,69 @@
+"""Ways into MLflow's pages: a leaderboard saved with the experiment, and links that open it.
+
+MLflow opens on an empty page and shows no metric columns by itself. A view saved under an experiment tag
+`mlflow.sharedViewState.KEY` does better. Its format is undocumented and was read from MLflow 3.17's own pages: JSON
+with `name`, `createdAt` and `state`, which is `deflate;` and the base64 of a zlib stream of JSON.
+"""
+
+import base64
+import json
+import time
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+LOCAL_UI = "http://127.0.0.1:5000"
+VIEW_TAG = "mlflow.sharedViewState."
+_PREFIX = "deflate;"
+
+
+def encode_view(name: str, state: Mapping[str, Any]) -> str:
+    """The experiment tag's value for a view."""
+    packed = base64.b64encode(zlib.compress(json.dumps(state).encode(), level=9)).decode()
+    now = int(time.time() * 1000)
+    return json.dumps({"name": name, "createdAt": now, "updatedAt": now, "state": f"{_PREFIX}{packed}"})
+
+
+def decode_view(value: str) -> tuple[str, dict[str, Any]]:
+    """Name and state of a view from the experiment tag's value."""
+    view = json.loads(value)
+    state = json.loads(zlib.decompress(base64.b64decode(view["state"].removeprefix(_PREFIX))))
+    return view["name"], state
+
+
+def leaderboard_state(*, columns: Sequence[str], order_by: str | None, where: str) -> dict[str, Any]:
+    """Runs that match `where`, grouped by backbone and averaged over seeds, best `order_by` first.
+
+    columns, order_by: metric names
+    where: a filter in MLflow's search language
+    """
+    return {
+        "selectedColumns": [f"metrics.`{name}`" for name in columns],
+        "orderByKey": f"metrics.`{order_by}`" if order_by else "attributes.start_time",
+        "orderByAsc": False,
+        "searchFilter": where,
+        "groupBy": {"aggregateFunction": "average", "groupByKeys": [{"mode": "tag", "groupByData": "backbone"}]},
+        "runsHiddenMode": "SHOW_ALL",
+    }
+
+
+def leaderboard_link(experiment_id: str, *, key: str, base: str = LOCAL_UI) -> str:
+    """Opens the saved view `key`; `base=""` gives the part after the server's address."""
+    route = f"#/experiments/{experiment_id}/runs"
+    return f"{_root(base)}{route}?workflowType=machine_learning&viewStateShareKey={quote(key)}"
+
+
+def compare_link(experiment_id: str, runs: Sequence[str], *, base: str = LOCAL_UI) -> str:
+    """Opens the runs side by side."""
+    chosen, experiments = json.dumps(list(runs)), json.dumps([experiment_id])
+    return f"{_root(base)}#/compare-runs?runs={quote(chosen)}&experiments={quote(experiments)}"
+
+
+def run_link(experiment_id: str, run_id: str, *, base: str = LOCAL_UI) -> str:
+    """Opens one run."""
+    return f"{_root(base)}#/experiments/{experiment_id}/runs/{run_id}"
+
+
+def _root(base: str) -> str:
+    return f"{base.rstrip('/')}/" if base else ""
