@@ -1,9 +1,17 @@
 """One number with its interval, its counts, and what it is a score of; and the long frame of many."""
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from types import MappingProxyType
+from typing import Any, Generic, TypeVar
 
 import pandas as pd
+
+from jetassay.errors import JetAssayError
+from jetassay.metrics.intervals import Interval
+
+Detail_co = TypeVar("Detail_co", covariant=True)
 
 SCHEMA_VERSION = 1
 LEVEL = 0.68
@@ -15,9 +23,16 @@ class Score:
 
     value, low, high: the number and the central interval of coverage `level`; `interval` names its method.
         Where no background jet survives, a rejection has `value` None and `low` its lower limit; never infinity.
-    n_signal, n_background: test jets of each class; n_survivors: background jets that pass the cut
+        A value that the sample cannot give at all is None with the interval "undefined"; the task's `Outcome` says why.
+    n_signal, n_background: test jets of each class; for a metric without labels (similarity), jets that are not
+        background and those that are, so that their sum is the number of jets
+    n_survivors: background jets that pass the cut
+    n_train: training jets, both classes together
     working_point: signal efficiency of a rejection
-    draw, seed: which random draw and which probe seed
+    draw: which random subset of the training jets
+    seed: of everything random in making this number and its interval
+
+    Raises `JetAssayError` for NaN or infinity, which no result store keeps.
     """
 
     task: str
@@ -42,6 +57,35 @@ class Score:
     n_survivors: int | None = None
     seed: int | None = None
 
+    def __post_init__(self) -> None:
+        for name in ("value", "low", "high"):
+            number = getattr(self, name)
+            if number is not None and not math.isfinite(number):
+                raise JetAssayError(
+                    f"{self.task} {self.metric} of '{self.backbone}' on {self.signal}: {name} is {number}; a score is "
+                    "finite, or None with a limit or a reason"
+                )
+
+
+def bounds(interval: Interval | None) -> dict[str, Any]:
+    """The fields of a `Score` that state its interval; none of them without one."""
+    if interval is None:
+        return {}
+    return {"low": interval.low, "high": interval.high, "level": interval.level, "interval": interval.method}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[Detail_co]):
+    """What a task gives: scores, what could not be scored, and what figures need.
+
+    problems: name (a signal, a backbone) -> what is missing, in one sentence; nothing else is lost by it
+    details:  by the same names, so that no figure computes anything again
+    """
+
+    scores: tuple[Score, ...]
+    problems: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    details: Mapping[str, Detail_co] = field(default_factory=lambda: MappingProxyType({}))
+
 
 COLUMNS: tuple[str, ...] = (
     "schema", "suite", "dataset", "data_digest", "split_seed", "backbone", "weights_sha256", "backbone_b", "layer",
@@ -49,7 +93,17 @@ COLUMNS: tuple[str, ...] = (
     "value", "low", "high", "level", "interval", "n_signal", "n_background", "n_survivors", "seed", "run_id",
 )  # fmt: skip
 
-_INTEGERS = ("schema", "split_seed", "task_version", "n_train", "draw", "n_signal", "n_background", "n_survivors", "seed")
+_INTEGERS = (
+    "schema",
+    "split_seed",
+    "task_version",
+    "n_train",
+    "draw",
+    "n_signal",
+    "n_background",
+    "n_survivors",
+    "seed",
+)
 _FLOATS = ("working_point", "value", "low", "high", "level")
 
 
@@ -70,7 +124,7 @@ def result_frame(scores: Iterable[tuple[Context, Score]]) -> pd.DataFrame:
     """The long frame, one score a row, with the columns of `COLUMNS` in order and fixed types."""
     rows = [{"schema": SCHEMA_VERSION, **asdict(context), **asdict(score)} for context, score in scores]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
-    types = {name: "Int64" for name in _INTEGERS} | {name: "Float64" for name in _FLOATS}
+    types = dict.fromkeys(_INTEGERS, "Int64") | dict.fromkeys(_FLOATS, "Float64")
     return frame.astype(types | {name: "string" for name in COLUMNS if name not in types})
 
 

@@ -1,0 +1,63 @@
+"""Every task by name: what it measures, and where its code is. Listing tasks imports none of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal
+
+from jetassay.errors import ConfigError
+from jetassay.registry import Registry
+
+if TYPE_CHECKING:
+    from jetassay.tasks.score import Outcome  # it brings pandas, which a listing does not need
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """The facts of one task.
+
+    function: `package.module:function`, imported by `load`; it returns an `Outcome`
+    scope:    "backbone": called with (splits, *, backbone, seed) for each backbone;
+              "suite": called with (samples by backbone name, *, seed) once
+    metrics:  what its scores are called
+    version:  rises whenever a number may move
+    """
+
+    name: str
+    version: int
+    description: str
+    scope: Literal["backbone", "suite"]
+    metrics: tuple[str, ...]
+    function: str
+
+    def load(self) -> "Callable[..., Outcome[Any]]":
+        """The task's function. Raises `ConfigError` where it cannot be imported."""
+        module, _, name = self.function.partition(":")
+        try:
+            function: Callable[..., Outcome[Any]] = getattr(import_module(module), name)
+        except (ImportError, AttributeError) as error:
+            raise ConfigError(f"task '{self.name}': cannot import {self.function}: {error}") from error
+        return function
+
+
+PROBE = Task(
+    name="probe",
+    version=1,
+    description="logistic regression on frozen embeddings, each signal class against QCD",
+    scope="backbone",
+    metrics=("auc", "rejection", "rejection_over_cuts"),
+    function="jetassay.tasks.probe:probe",
+)
+SIMILARITY = Task(
+    name="similarity",
+    version=1,
+    description="debiased linear CKA between every pair of backbones, overall and within QCD alone",
+    scope="suite",
+    metrics=("cka", "cka_null", "cka_p_value"),
+    function="jetassay.tasks.similarity:similarity",
+)
+
+TASKS: Registry[Task] = Registry("task")
+for _task in (PROBE, SIMILARITY):
+    TASKS.add(_task.name, partial(lambda task: task, _task))

@@ -1,0 +1,215 @@
+"""How much a linear model gets out of frozen embeddings: one signal class against QCD at a time."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jetassay.errors import DataError, JetAssayError
+from jetassay.jets.classes import BACKGROUND, JET_CLASSES
+from jetassay.metrics.intervals import auc_interval, rejection_interval, rejection_interval_over_cuts
+from jetassay.metrics.roc import Cut, auc, cut_at
+from jetassay.tasks.catalogue import PROBE
+from jetassay.tasks.logistic import GRADIENT_NORM, fit_path, log_loss
+from jetassay.tasks.samples import Sample, Splits, require_finite
+from jetassay.tasks.score import LEVEL, Outcome, Score, bounds
+from jetassay.tasks.standardisation import Standardisation
+
+FloatArray = NDArray[np.float64]
+
+PENALTIES: tuple[float, ...] = tuple(10.0**-power for power in range(8))
+"""Strengths of the L2 penalty on standardised features and the mean loss, from strong to weak: 1 to 1e-7."""
+
+WORKING_POINTS: tuple[float, ...] = (0.3, 0.5)
+"""Signal efficiencies at which every class has its rejection, beside the class's own (`jets.classes`)."""
+
+FEWEST_JETS = 2
+"""Of each class in each split; so few make an interval that says how little they are."""
+
+PROTOCOL = (
+    f"Linear probe, version {PROBE.version}. For each signal class, a logistic regression is trained on frozen "
+    "embeddings of that class and of QCD alone: each dimension standardised by mean and standard deviation of the "
+    "training jets, both classes weighing the same, L2 penalty chosen from "
+    f"{PENALTIES[0]:g}, {PENALTIES[1]:g}, ... {PENALTIES[-1]:g} by the log-loss on the validation jets, minimised until "
+    f"no component of the gradient exceeds {GRADIENT_NORM:g}. The score of a test jet is the logit.\n"
+    "AUC: probability that a signal jet scores above a QCD jet, ties counting one half; interval by bootstrap over test "
+    "jets within each class.\n"
+    "Rejection: 1 / QCD efficiency at the score of the k-th highest signal jet, k the smallest number with "
+    "k / n_signal >= working point; jets at the cut pass. Its interval is Clopper-Pearson on the surviving QCD jets at "
+    "this cut; 'rejection_over_cuts' is the same number with an interval that also covers the finite number of signal "
+    "jets that set the cut.\n"
+    "A probe is one signal against QCD. Published JetClass rejections come from p_S / (p_S + p_QCD) of one network "
+    "trained on ten classes: the two are not the same quantity."
+)
+"""The definition behind every number of this task, to be shown beside it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """A fitted probe.
+
+    standardisation: of the training jets
+    coefficients, intercept: float64 (D,) on standardised dimensions, and a number
+    penalty:      the chosen one; validation_loss: penalty -> log-loss that it was chosen by
+    gradient_norm, n_train: what was left of the gradient, and training jets of both classes together
+    """
+
+    standardisation: Standardisation
+    coefficients: FloatArray
+    intercept: float
+    penalty: float
+    validation_loss: Mapping[float, float]
+    gradient_norm: float
+    n_train: int
+
+    def logits(self, embedding: NDArray[np.float32]) -> FloatArray:
+        """Scores, float64 (J,), of embeddings (J, D): ln p_signal / p_background for equal numbers of both."""
+        return self.standardisation.project(embedding, on=self.coefficients) + self.intercept
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeResult:
+    """One signal against the background: scores, and what ROC curves and paired comparisons need.
+
+    signal_rows, background_rows:     int64, rows of the test sample
+    signal_logits, background_logits: float64, scores of these jets, in the same order
+    cuts:     one for each working point that the sample resolves
+    problems: what it does not resolve, one sentence each
+    """
+
+    signal: str
+    background: str
+    probe: Probe
+    signal_rows: NDArray[np.int64]
+    background_rows: NDArray[np.int64]
+    signal_logits: FloatArray
+    background_logits: FloatArray
+    cuts: tuple[Cut, ...]
+    scores: tuple[Score, ...]
+    problems: tuple[str, ...]
+
+
+def probe(
+    splits: Splits,
+    *,
+    backbone: str,
+    signals: Sequence[str] | None = None,
+    background: str = BACKGROUND,
+    seed: int = 0,
+) -> Outcome[ProbeResult]:
+    """Probe every signal against the background; `PROTOCOL` says how.
+
+    signals: label names; None for all but the background
+    seed:    of the bootstrap; the fit itself has no randomness
+
+    Details hold a `ProbeResult` per signal. A signal that cannot be probed is in `problems`, and the others go on.
+    """
+    results: dict[str, ProbeResult] = {}
+    problems: dict[str, str] = {}
+    for signal in signals if signals is not None else [name for name in splits.test.names if name != background]:
+        try:
+            result = probe_signal(splits, signal=signal, backbone=backbone, background=background, seed=seed)
+        except JetAssayError as error:
+            problems[signal] = str(error)
+            continue
+        results[signal] = result
+        if result.problems:
+            problems[signal] = " ".join(result.problems)
+    return Outcome(tuple(score for each in results.values() for score in each.scores), problems, results)
+
+
+def probe_signal(
+    splits: Splits, *, signal: str, backbone: str, background: str = BACKGROUND, seed: int = 0
+) -> ProbeResult:
+    """One signal against the background: fit, score the test jets, and give every metric with interval and counts.
+
+    Raises `DataError` for too few jets of a class, NaN, or embeddings that do not vary; `ConvergenceError`.
+    """
+    where = f"probe of '{backbone}', {signal} against {background}"
+    kept: dict[str, Sample] = {}
+    for split, sample in splits.by_name().items():
+        kept[split] = _only(sample, (signal, background), f"{where}, {split} sample")
+    fitted = fit_probe(kept["train"], kept["validation"], signal=signal, where=where)
+    rows = {name: splits.test.rows(name) for name in (signal, background)}
+    logits = {name: fitted.logits(splits.test.embedding[each]) for name, each in rows.items()}
+    both = np.concatenate(list(logits.values()))
+    if both.min() == both.max():
+        raise DataError(f"{where}: every test jet has the same score, so nothing can be ranked; look at its embeddings")
+    cuts, scores, problems = _measure(logits[signal], logits[background], signal=signal, seed=seed)
+    facts: dict[str, Any] = {"backbone": backbone, "signal": signal, "background": background}
+    facts |= {"n_train": fitted.n_train, "seed": seed, "n_signal": len(rows[signal])}
+    facts |= {"n_background": len(rows[background]), "task": PROBE.name, "task_version": PROBE.version}
+    return ProbeResult(
+        signal=signal,
+        background=background,
+        probe=fitted,
+        signal_rows=rows[signal],
+        background_rows=rows[background],
+        signal_logits=logits[signal],
+        background_logits=logits[background],
+        cuts=cuts,
+        scores=tuple(Score(**facts, **each) for each in scores),
+        problems=tuple(f"{where}: {each}." for each in problems),
+    )
+
+
+def fit_probe(train: Sample, validation: Sample, *, signal: str, where: str = "probe") -> Probe:
+    """Standardise, fit along `PENALTIES`, and keep the fit of smallest validation log-loss (of equals, the stronger).
+
+    Every jet that is not `signal` is background. Raises `DataError` for embeddings that are all alike,
+    `ConvergenceError`; `where` begins the message.
+    """
+    standardisation = Standardisation.of(train.embedding)
+    if standardisation.all_constant:
+        raise DataError(f"{where}: the embedding is the same for all {len(train)} training jets")
+    number = train.names.index(signal)
+    fits = fit_path(standardisation.apply(train.embedding), train.labels == number, penalties=PENALTIES)
+    grid = np.stack([each.coefficients for each in fits], axis=1)
+    logits = standardisation.project(validation.embedding, on=grid) + [each.intercept for each in fits]
+    losses = [log_loss(column, validation.labels == number) for column in logits.T]
+    best = fits[int(np.argmin(losses))]
+    return Probe(
+        standardisation=standardisation,
+        coefficients=best.coefficients,
+        intercept=best.intercept,
+        penalty=best.penalty,
+        validation_loss=dict(zip(PENALTIES, losses, strict=True)),
+        gradient_norm=best.gradient_norm,
+        n_train=len(train),
+    )
+
+
+def _measure(
+    signal_logits: FloatArray, background_logits: FloatArray, *, signal: str, seed: int
+) -> tuple[tuple[Cut, ...], list[dict[str, Any]], list[str]]:
+    """Cuts, what each score holds beyond the facts that all share, and the working points out of reach."""
+    interval = auc_interval(signal_logits, background_logits, level=LEVEL, seed=seed)
+    scores = [{"metric": "auc", "value": auc(signal_logits, background_logits), **bounds(interval)}]
+    cuts, problems = [], []
+    own = (JET_CLASSES[signal].working_point,) if signal in JET_CLASSES else ()
+    for point in sorted({*WORKING_POINTS, *own}):
+        try:
+            cut = cut_at(signal_logits, background_logits, signal_efficiency=point)
+        except DataError as error:
+            problems.append(str(error))
+            scores.append({"metric": "rejection", "working_point": point, "value": None, "interval": "undefined"})
+            continue
+        over_cuts = rejection_interval_over_cuts(signal_logits, background_logits, signal_efficiency=point, level=LEVEL)
+        shared = {"working_point": point, "value": cut.rejection, "n_survivors": cut.n_survivors}
+        scores.append({"metric": "rejection", **shared, **bounds(rejection_interval(cut, level=LEVEL))})
+        scores.append({"metric": "rejection_over_cuts", **shared, **bounds(over_cuts)})
+        cuts.append(cut)
+    return tuple(cuts), scores, problems
+
+
+def _only(sample: Sample, names: tuple[str, ...], where: str) -> Sample:
+    """The jets of `names`, finite and enough of each. Raises `DataError` beginning with `where`."""
+    rows = {name: sample.rows(name) for name in names}
+    for name, found in rows.items():
+        if len(found) < FEWEST_JETS:
+            raise DataError(f"{where}: {len(found)} jets of {name}; at least {FEWEST_JETS} are needed")
+    kept = sample.take(np.sort(np.concatenate(list(rows.values()))))
+    require_finite(kept, where)
+    return kept

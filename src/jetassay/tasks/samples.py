@@ -1,0 +1,167 @@
+"""What a task takes: embeddings with their labels, and which jets these are; for training, validation and test."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jetassay.errors import DataError, LeakageError
+
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class JetKeys:
+    """Which jets these are, whatever backbone embedded them.
+
+    files:   sha256 of the content of each file, so that a renamed copy is the same file
+    file:    int64 (J,), index into `files`
+    entries: int64 (J,), entry number in that file
+
+    Raises `DataError` where shapes disagree or an index is out of range.
+    """
+
+    files: tuple[str, ...]
+    file: IntArray
+    entries: IntArray
+
+    def __post_init__(self) -> None:
+        if self.file.shape != self.entries.shape or self.file.ndim != 1:
+            raise DataError(f"keys: {self.file.shape} file indices and {self.entries.shape} entries; give each jet one")
+        if len(self.file) and not 0 <= self.file.min() <= self.file.max() < len(self.files):
+            raise DataError(f"keys: a file index is outside the {len(self.files)} files")
+
+    def __len__(self) -> int:
+        return len(self.file)
+
+    def take(self, rows: IntArray) -> "JetKeys":
+        """The keys of the jets `rows`, in that order."""
+        return JetKeys(self.files, self.file[rows], self.entries[rows])
+
+    def first_difference(self, other: "JetKeys") -> int | None:
+        """The first row where the two name different jets; None where all are the same, in the same order."""
+        shared = min(len(self), len(other))
+        number = {digest: index for index, digest in enumerate(dict.fromkeys(self.files + other.files))}
+        ours, theirs = (
+            np.array([number[digest] for digest in keys.files], np.int64)[keys.file[:shared]] for keys in (self, other)
+        )
+        unlike = np.flatnonzero((ours != theirs) | (self.entries[:shared] != other.entries[:shared]))
+        if len(unlike):
+            return int(unlike[0])
+        return None if len(self) == len(other) else shared
+
+    def shared_with(self, other: "JetKeys") -> int:
+        """How many different jets are in both."""
+        ours, theirs = (_entries_by_file(keys) for keys in (self, other))
+        return sum(len(np.intersect1d(ours[digest], theirs[digest])) for digest in ours.keys() & theirs.keys())
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """J jets as one backbone sees them, with their labels.
+
+    embedding: float32 (J, D)
+    labels:    int64 (J,), index into `names`
+    names:     label names in the dataset's order
+    keys:      which jets these are
+
+    Raises `DataError` where shapes or types disagree. NaN is let in here and refused by the tasks, so that the
+    message names the task that it stops.
+    """
+
+    embedding: NDArray[np.float32]
+    labels: IntArray
+    names: tuple[str, ...]
+    keys: JetKeys
+
+    def __post_init__(self) -> None:
+        if self.embedding.ndim != 2 or self.embedding.dtype != np.float32:
+            raise DataError(f"embedding: expected float32 (J, D), got {self.embedding.dtype} {self.embedding.shape}")
+        if self.labels.shape != (len(self),) or self.labels.dtype != np.int64 or len(self.keys) != len(self):
+            raise DataError(
+                f"{len(self)} embedded jets, but labels are {self.labels.dtype} {self.labels.shape} and there are "
+                f"{len(self.keys)} keys; expected one int64 label and one key for each jet"
+            )
+        if len(self) and not 0 <= self.labels.min() <= self.labels.max() < len(self.names):
+            raise DataError(f"a label is outside the {len(self.names)} names {', '.join(self.names)}")
+
+    def __len__(self) -> int:
+        return len(self.embedding)
+
+    @property
+    def width(self) -> int:
+        """D of the embedding."""
+        return int(self.embedding.shape[1])
+
+    def rows(self, name: str) -> IntArray:
+        """Rows (int64) of the jets with the label `name`. Raises `DataError` for a name that is not there."""
+        if name not in self.names:
+            raise DataError(f"there is no label '{name}' among {', '.join(self.names)}")
+        return np.flatnonzero(self.labels == self.names.index(name)).astype(np.int64, copy=False)
+
+    def take(self, rows: IntArray) -> "Sample":
+        """The jets `rows`, in that order."""
+        return Sample(self.embedding[rows], self.labels[rows], self.names, self.keys.take(rows))
+
+
+@dataclass(frozen=True, slots=True)
+class Splits:
+    """Samples that share no jet: to fit, to choose the penalty, and to measure.
+
+    Raises `DataError` where names or widths differ, `LeakageError` where a jet is in two of them.
+    """
+
+    train: Sample
+    validation: Sample
+    test: Sample
+
+    def __post_init__(self) -> None:
+        samples = self.by_name()
+        for (first, a), (second, b) in combinations(samples.items(), 2):
+            if a.names != b.names or a.width != b.width:
+                raise DataError(f"the {first} and {second} samples differ in label names or in embedding width")
+            shared = a.keys.shared_with(b.keys)
+            if shared:
+                raise LeakageError(
+                    f"{shared} jets are in both the {first} and the {second} sample; split by file so that none is"
+                )
+
+    def by_name(self) -> Mapping[str, Sample]:
+        """The three samples by name."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}
+
+
+def same_jets(samples: Mapping[str, Sample]) -> None:
+    """Raise `DataError` unless all samples hold the same jets in the same order, with the same labels."""
+    (reference_name, reference), *others = samples.items()
+    for name, sample in others:
+        row = reference.keys.first_difference(sample.keys)
+        if row is not None:
+            raise DataError(
+                f"'{reference_name}' ({len(reference)} jets) and '{name}' ({len(sample)} jets) are embeddings of "
+                f"different jets, or of the same in another order; they first differ at row {row}. Embed one dataset "
+                "with both, and compare rows of equal keys."
+            )
+        if sample.names != reference.names or not np.array_equal(sample.labels, reference.labels):
+            raise DataError(f"'{reference_name}' and '{name}' hold the same jets with different labels")
+
+
+def require_finite(sample: Sample, where: str) -> None:
+    """Raise `DataError` naming the first jet whose embedding holds NaN or infinity; `where` begins the message."""
+    broken = np.flatnonzero(~np.isfinite(sample.embedding).all(axis=1))
+    if len(broken):
+        first = int(broken[0])
+        raise DataError(
+            f"{where}: the embeddings of {len(broken)} of {len(sample)} jets hold NaN or infinity, the first is row "
+            f"{first} (entry {sample.keys.entries[first]} of file {sample.keys.files[sample.keys.file[first]][:12]})"
+        )
+
+
+def _entries_by_file(keys: JetKeys) -> dict[str, IntArray]:
+    found: dict[str, IntArray] = {}
+    for index in np.unique(keys.file):
+        digest, entries = keys.files[index], keys.entries[keys.file == index]
+        found[digest] = np.concatenate([found[digest], entries]) if digest in found else entries
+    return found

@@ -1,0 +1,143 @@
+"""How alike the embeddings of different backbones are on the same jets, overall and within QCD alone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jetassay.errors import DataError
+from jetassay.jets.classes import BACKGROUND
+from jetassay.metrics.cka import CHUNK, FEWEST_JETS, CrossSums, permutation_null
+from jetassay.metrics.intervals import Interval
+from jetassay.tasks.catalogue import SIMILARITY
+from jetassay.tasks.samples import Sample, require_finite, same_jets
+from jetassay.tasks.score import LEVEL, Outcome, Score, bounds
+from jetassay.tasks.standardisation import Standardisation
+
+PERMUTATIONS = 99
+"""Draws of the null; the smallest p-value that can be had is 1 / (1 + draws) = 0.01."""
+
+MOST_NULL_JETS = 5000
+"""The null, and the CKA that its p-value is about, use a random subset of this size where there are more jets."""
+
+PROTOCOL = (
+    f"Similarity, version {SIMILARITY.version}. Debiased linear CKA (unbiased HSIC of Song et al. 2012 in numerator and "
+    "denominator) of the embeddings, as they are, of the same jets: 1 for embeddings equal up to rotation, scale and "
+    "shift, 0 on average for unrelated ones; slightly negative values are kept. 'all' takes every jet, where distances "
+    f"between classes dominate, '{BACKGROUND}' the background alone. Interval: delete-one-block jackknife over 20 "
+    "random blocks of jets.\n"
+    f"'cka_null': mean and central interval of CKA over {PERMUTATIONS} permutations of the jets of one backbone. "
+    "'cka_p_value': share of permutations at or above the observed CKA, 1 added to both counts. Both take at most "
+    f"{MOST_NULL_JETS} jets.\n"
+    "Equal CKA does not mean equal function."
+)
+"""The definition behind every number of this task, to be shown beside it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """CKA of all pairs in one bin, for heat maps.
+
+    backbones: B names, those without a problem
+    cka:       float64 (B, B), symmetric, 1 on the diagonal
+    n_jets:    jets that it rests on
+    """
+
+    backbones: tuple[str, ...]
+    cka: NDArray[np.float64]
+    n_jets: int
+
+
+def similarity(
+    samples: Mapping[str, Sample], *, background: str = BACKGROUND, permutations: int = PERMUTATIONS, seed: int = 0
+) -> Outcome[Pairs]:
+    """Compare every pair of backbones; `PROTOCOL` says how.
+
+    samples: backbone name -> its embeddings of the same jets in the same order; two at least
+    seed:    of the permutations, the subset that they use, and the blocks of the jackknife
+
+    Scores, for each pair and each `bin` ("all", and the background's name): `cka` with its interval, `cka_null`,
+    `cka_p_value`. `n_signal` counts the jets that are not background, so n_signal + n_background is the number of jets.
+    Details: bin -> `Pairs`. A backbone with NaN or a constant embedding, or a bin with too few jets, is in `problems`.
+    Raises `DataError` where the samples are not of the same jets in the same order.
+    """
+    if len(samples) < 2:
+        raise DataError(f"similarity compares pairs of backbones; got {len(samples)}: {', '.join(samples) or 'none'}")
+    same_jets(samples)
+    reference = next(iter(samples.values()))
+    in_background = reference.rows(background) if background in reference.names else np.empty(0, np.int64)
+    bins = {"all": samples, background: {name: sample.take(in_background) for name, sample in samples.items()}}
+    scores: list[Score] = []
+    problems: dict[str, str] = {}
+    details: dict[str, Pairs] = {}
+    for bin_name, selected in bins.items():
+        jets = len(next(iter(selected.values())))
+        if jets < FEWEST_JETS:
+            problems[bin_name] = f"CKA needs at least {FEWEST_JETS} jets, and the bin '{bin_name}' has {jets}"
+            continue
+        unfit = {name: reason for name, sample in selected.items() if (reason := _unfit(sample, name, bin_name))}
+        problems = unfit | problems
+        sound = {name: sample for name, sample in selected.items() if name not in unfit}
+        if len(sound) < 2:
+            continue
+        details[bin_name], found = _compare(sound, bin_name, background, permutations=permutations, seed=seed)
+        scores += found
+    return Outcome(tuple(scores), problems, details)
+
+
+def _unfit(sample: Sample, name: str, bin_name: str) -> str | None:
+    """Why CKA is not defined for this embedding, if so."""
+    where = f"similarity of '{name}', bin '{bin_name}'"
+    try:
+        require_finite(sample, where)
+    except DataError as error:
+        return str(error)
+    if Standardisation.of(sample.embedding).all_constant:
+        return f"{where}: the embedding is the same for all {len(sample)} jets"
+    return None
+
+
+def _compare(
+    samples: Mapping[str, Sample], bin_name: str, background: str, *, permutations: int, seed: int
+) -> tuple[Pairs, list[Score]]:
+    """CKA of all pairs of these samples, with interval and null."""
+    names = tuple(samples)
+    reference = samples[names[0]]
+    sums = CrossSums({name: sample.width for name, sample in samples.items()}, seed=seed)
+    for start in range(0, len(reference), CHUNK):
+        sums.add({name: sample.embedding[start : start + CHUNK] for name, sample in samples.items()})
+    chosen = _null_rows(len(reference), seed)
+    of_null = {name: sample.take(chosen) for name, sample in samples.items()}
+    shared = {"bin": bin_name, "background": background, "seed": seed}
+    counts, null_counts = _counts(reference, background), _counts(of_null[names[0]], background)
+    matrix, scores = np.eye(len(names)), []
+    for first, second in combinations(names, 2):
+        value = sums.cka(first, second)
+        a, b = names.index(first), names.index(second)
+        matrix[a, b] = matrix[b, a] = value
+        null = permutation_null(of_null[first].embedding, of_null[second].embedding, draws=permutations, seed=seed)
+        low, high = np.quantile(null.values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+        spread = Interval(float(low), float(high), LEVEL, "permutation")
+        facts: dict[str, Any] = {**shared, "backbone": first, "backbone_b": second}
+        facts |= {"task": SIMILARITY.name, "task_version": SIMILARITY.version}
+        interval = bounds(sums.interval(first, second, level=LEVEL))
+        scores += [
+            Score(**facts, **counts, **interval, metric="cka", value=value),
+            Score(**facts, **null_counts, **bounds(spread), metric="cka_null", value=float(null.values.mean())),
+            Score(**facts, **null_counts, metric="cka_p_value", value=null.p_value),
+        ]
+    return Pairs(names, matrix, len(reference)), scores
+
+
+def _null_rows(jets: int, seed: int) -> NDArray[np.int64]:
+    if jets <= MOST_NULL_JETS:
+        return np.arange(jets)
+    return np.sort(np.random.default_rng(seed).choice(jets, MOST_NULL_JETS, replace=False))
+
+
+def _counts(sample: Sample, background: str) -> dict[str, Any]:
+    n_background = len(sample.rows(background)) if background in sample.names else 0
+    return {"n_signal": len(sample) - n_background, "n_background": n_background}
