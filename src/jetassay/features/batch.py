@@ -1,5 +1,6 @@
 """What a backbone sees: features, four-vectors and offsets of J jets; no names, no truth."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +48,17 @@ class InputBatch:
         """The jets `order`, in that order."""
         rows, offsets = ragged_rows(self.offsets, order)
         return InputBatch(self.features[rows], self.p4[rows], offsets, self.jet_features[order])
+
+    @classmethod
+    def join(cls, parts: Sequence["InputBatch"]) -> "InputBatch":
+        """The jets of several batches of one feature set, one after the other."""
+        lengths = np.concatenate([part.multiplicities for part in parts])
+        return cls(
+            np.concatenate([part.features for part in parts]),
+            np.concatenate([part.p4 for part in parts]),
+            np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]),
+            np.concatenate([part.jet_features for part in parts]),
+        )
 
 
 def _check(name: str, array: NDArray[np.generic], dtype: type, shape: tuple[int, ...]) -> None:
