@@ -23,8 +23,8 @@ _MASS_RANGE = (20.0, 500.0)
 _PT_RANGE = (200.0, 2500.0)
 _ABS_RAPIDITY_MAX = 1.8
 _MOMENTUM_FRACTION_MAX = 0.9
-_CHARGED_FRACTION = MappingProxyType({"Res2P": 144 / 336, "Res34P": 0.5})
-"""Of charged X among X with two prongs (published jobs: 192 neutral, 144 charged); of charged Y."""
+_CHARGED_X, _CHARGED_Y = 144 / 336, 0.5
+"""Fractions of charged pairs: of X with two prongs (published jobs: 192 neutral, 144 charged), and of Y."""
 _EQUAL_Y_MASSES = 0.5
 _MATCH_RADIUS = 1.8
 """Prongs of one jet (R = 0.8) lie within 1.6 of each other; the rest is what showers may move them."""
@@ -84,9 +84,7 @@ class ResonanceSource(pythia8mc.LHAup):  # type: ignore[misc]  # the bindings ca
 def sample_hard_processes(topology: Topology, events: int, rng: np.random.Generator) -> list[list[Row]]:
     """At most `events` hard processes of which at least one X can be held by a jet."""
     pairs = _sample_pairs(events, rng)
-    charged = rng.uniform(size=pairs.events) < _CHARGED_FRACTION[topology]
-    make_decays = _two_prong_decays if topology == "Res2P" else _four_prong_decays
-    decays = make_decays(pairs, charged, rng)
+    decays = (_two_prong_decays if topology == "Res2P" else _four_prong_decays)(pairs, rng)
     fits = decays.can_be_one_jet(_PRONGS_NEEDED[topology]).reshape(-1, 2).any(axis=1)
     return [decays.rows(pairs, event) for event in np.nonzero(fits)[0].tolist()]
 
@@ -193,8 +191,8 @@ class _Decays:
         return rows
 
 
-def _two_prong_decays(pairs: _Pairs, charged: BoolArray, rng: np.random.Generator) -> _Decays:
-    charged_x = np.repeat(charged, 2)
+def _two_prong_decays(pairs: _Pairs, rng: np.random.Generator) -> _Decays:
+    charged_x = np.repeat(rng.uniform(size=pairs.events) < _CHARGED_X, 2)
     first_of_pair = np.tile([True, False], pairs.events)
     mass = np.repeat(pairs.mass, 2)
     ids = _pick_channels(charged_x, mass, rng, hadronic_if_charged=True)
@@ -205,11 +203,11 @@ def _two_prong_decays(pairs: _Pairs, charged: BoolArray, rng: np.random.Generato
     return _Decays(x_id, None, np.zeros((len(mass), 2, 4)), nothing, ids, momenta)
 
 
-def _four_prong_decays(pairs: _Pairs, charged: BoolArray, rng: np.random.Generator) -> _Decays:
+def _four_prong_decays(pairs: _Pairs, rng: np.random.Generator) -> _Decays:
     """Half of the X decay to Y of equal mass; for the rest the second is light, as off-shell ones are."""
-    charged_y = rng.permutation(np.repeat(charged, 2))
     mass = np.repeat(pairs.mass, 2)
     count = len(mass)
+    charged_y = rng.uniform(size=count) < _CHARGED_Y
     lightest = np.minimum(5.0, 0.2 * mass)
     equal = rng.uniform(size=count) < _EQUAL_Y_MASSES
     first = rng.uniform(lightest, np.where(equal, 0.4995 * mass, 0.75 * mass))

@@ -9,6 +9,7 @@ random identifier; compare with `writing.content_digest`.
 import json
 import os
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ def simulate(
     digest = recipe.digest()
     tasks = _tasks(recipe, output, digest)
     paths = [Path(task["path"]) for task in tasks]
+    _refuse_other_recipe(output, digest, {path.name for path in paths}, force=force)
     kept = {path: counts for path in paths if (counts := _counts_if_ours(path, digest, force=force)) is not None}
     missing = [task for task in tasks if Path(task["path"]) not in kept]
     if missing:
@@ -74,6 +76,28 @@ def _tasks(recipe: Recipe, output: Path, digest: str) -> list[dict[str, Any]]:
     ]
 
 
+def _refuse_other_recipe(output: Path, digest: str, ours: AbstractSet[str], *, force: bool) -> None:
+    """Files of another recipe would be read together with ours; with `force` those it lists are removed."""
+    note = output / RECIPE_FILE
+    if not note.exists():
+        return
+    try:
+        content = json.loads(note.read_text(encoding="utf-8"))
+        other, files = content["digest"], set(content["files"])
+    except (OSError, ValueError, KeyError, TypeError):
+        other, files = "unreadable", set()
+    if other == digest:
+        return
+    if not force:
+        raise SimulationError(
+            f"{output} holds jets of another recipe or another version (see {RECIPE_FILE}). Choose another folder, "
+            "remove this one, or force its replacement."
+        )
+    for name in files - ours:
+        (output / Path(name).name).unlink(missing_ok=True)
+    note.unlink()
+
+
 def _counts_if_ours(path: Path, digest: str, *, force: bool) -> dict[str, Any] | None:
     """The counts of a file of this recipe, None where there is none. Raises `SimulationError` for another file."""
     if not path.exists():
@@ -86,7 +110,7 @@ def _counts_if_ours(path: Path, digest: str, *, force: bool) -> dict[str, Any] |
         if force:
             return None
         raise
-    if facts.get("digest") != digest:
+    if facts["digest"] != digest:
         if force:
             return None
         raise SimulationError(
@@ -100,11 +124,16 @@ def _counts_if_ours(path: Path, digest: str, *, force: bool) -> dict[str, Any] |
 def _make_folder(output: Path) -> None:
     try:
         output.mkdir(parents=True, exist_ok=True)
-        for partial in output.glob(".*.partial"):
-            if not _is_running(partial):
-                partial.unlink(missing_ok=True)
     except OSError as error:
         raise SimulationError(f"The folder {output} cannot be used: {error}") from error
+    _remove_leftovers(output)
+
+
+def _remove_leftovers(output: Path) -> None:
+    """Temporary files of processes that are gone."""
+    for partial in output.glob(".*.partial"):
+        if not _is_running(partial):
+            partial.unlink(missing_ok=True)
 
 
 def _is_running(partial: Path) -> bool:
@@ -127,6 +156,7 @@ def _run(
     of: int,
 ) -> None:
     """Make the missing files and add their counts."""
+    folder = Path(tasks[0]["path"]).parent
     total = sum(task["jets"] for task in tasks)
     try:
         with reporter.bar("simulating", total) as bar, Workers(tasks, count=workers) as crew:
@@ -136,11 +166,12 @@ def _run(
                 else:
                     bar.advance(message["jets"])
     except KeyboardInterrupt as stop:
-        folder = Path(tasks[0]["path"]).parent
         raise InterruptedRunError(
             f"Simulation stopped; {len(counts)} of {of} files are whole and kept in {folder}. "
             "The same command goes on from there."
         ) from stop
+    finally:
+        _remove_leftovers(folder)
 
 
 def _note_recipe(output: Path, recipe: Recipe, digest: str, counts: Mapping[str, Mapping[str, Any]]) -> None:
@@ -149,8 +180,12 @@ def _note_recipe(output: Path, recipe: Recipe, digest: str, counts: Mapping[str,
         for name, each in counts.items()
     }
     content = {"recipe": asdict(recipe), "digest": digest, "generators": generator_versions(), "files": files}
+    text = json.dumps(content, indent=1) + "\n"
+    note = output / RECIPE_FILE
+    if note.exists() and note.read_text(encoding="utf-8") == text:
+        return
     partial = output / f".{RECIPE_FILE}.{os.getpid()}.partial"
-    partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    partial.write_text(text, encoding="utf-8")
     with partial.open("rb") as written:
         os.fsync(written.fileno())
-    partial.replace(output / RECIPE_FILE)
+    partial.replace(note)

@@ -6,7 +6,6 @@ A process of its own keeps what the generators print away from standard output, 
 
 import json
 import os
-import signal
 import sys
 from typing import Any, TextIO
 
@@ -16,8 +15,6 @@ from jetassay.simulation.shards import Task, make_shard
 
 def main() -> None:
     """Work until standard input ends."""
-    # Ctrl-C reaches the whole process group; the parent decides what then happens.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     messages = os.fdopen(os.dup(1), "w", buffering=1)
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1)

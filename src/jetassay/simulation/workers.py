@@ -1,5 +1,6 @@
 """Several worker processes and one stream of their messages."""
 
+import contextlib
 import json
 import queue
 import subprocess
@@ -27,35 +28,50 @@ class Workers:
         self._pending = deque(enumerate(tasks))
         self._messages: queue.Queue[tuple[int, dict[str, Any]]] = queue.Queue()
         self._unfinished = len(tasks)
-        self._processes: list[subprocess.Popen[str]] = []
+        self._running: list[tuple[subprocess.Popen[str], threading.Thread]] = []
         self._count = min(count, len(tasks))
 
     def __enter__(self) -> Self:
-        for _ in range(self._count):
-            complaints = tempfile.TemporaryFile("w+")  # closed by the thread that reads it
-            process = subprocess.Popen(
-                [sys.executable, "-m", "jetassay.simulation.worker"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=complaints,
-                text=True,
-            )
-            self._processes.append(process)
-            threading.Thread(target=self._drive, args=(process, complaints), daemon=True).start()
+        try:
+            for _ in range(self._count):
+                self._start()
+        except BaseException:
+            self._stop(at_once=True)
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for process in self._processes:
-            if kind is not None:
+        self._stop(at_once=kind is not None)
+
+    def _start(self) -> None:
+        complaints = tempfile.TemporaryFile("w+")  # noqa: SIM115  # closed by the thread that reads it
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "jetassay.simulation.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            text=True,
+            start_new_session=True,  # so that Ctrl-C reaches the parent alone, which ends its workers
+        )
+        thread = threading.Thread(target=self._drive, args=(process, complaints), daemon=True)
+        self._running.append((process, thread))
+        thread.start()
+
+    def _stop(self, *, at_once: bool) -> None:
+        self._pending.clear()
+        for process, _ in self._running:
+            if at_once:
                 process.terminate()
-        for process in self._processes:
+        for process, thread in self._running:
             try:
                 process.wait(_PATIENCE_S)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+            if thread.is_alive():
+                thread.join()
 
     def messages(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """Number of the task and message, until every task is done. Raises `SimulationError` when one fails."""
@@ -70,7 +86,8 @@ class Workers:
         """Runs in a thread: feed one process and pass its messages on."""
         assert process.stdin is not None
         assert process.stdout is not None
-        with complaints, process.stdin, process.stdout:
+        # Closing the input of a process that died flushes into a broken pipe.
+        with complaints, process.stdout, contextlib.suppress(BrokenPipeError), process.stdin:
             while self._pending:
                 try:
                     number, task = self._pending.popleft()

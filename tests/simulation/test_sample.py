@@ -1,0 +1,173 @@
+"""Sharding, resuming, reproducing: whole files, the same every time."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+import uproot
+
+from jetassay.errors import ConfigError, InterruptedRunError, SimulationError
+from jetassay.progress import Bar
+from jetassay.simulation import RECIPE_FILE, Recipe, sample, simulate
+from jetassay.simulation.workers import Workers
+from jetassay.simulation.writing import content_digest
+
+SMALL = Recipe(classes=("Hqql", "Tbqq"), jets=11, files=2, seed=3)
+
+
+@pytest.fixture(scope="module")
+def two_workers(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("two")
+    return simulate(SMALL, output=folder, workers=2)
+
+
+def test_files_are_named_by_class_and_number_and_hold_what_was_asked_for(two_workers):
+    assert [path.name for path in two_workers] == ["Hqql_000.root", "Hqql_001.root", "Tbqq_000.root", "Tbqq_001.root"]
+    assert [uproot.open(path)["tree"].num_entries for path in two_workers] == [6, 5, 6, 5]
+
+
+def test_the_arrays_are_equal_to_the_bit_for_any_number_of_workers(two_workers, tmp_path, quiet):
+    one = simulate(SMALL, output=tmp_path, workers=1, reporter=quiet)
+    assert [content_digest(path) for path in one] == [content_digest(path) for path in two_workers]
+
+
+def test_classes_files_and_seeds_give_different_jets(two_workers, tmp_path, quiet):
+    other = simulate(Recipe(classes=("Tbqq",), jets=5, files=1, seed=4), output=tmp_path, reporter=quiet)
+    digests = [content_digest(path) for path in (*two_workers, *other)]
+    assert len(set(digests)) == len(digests)
+
+
+def test_the_recipe_is_noted_with_counts(two_workers):
+    note = json.loads((two_workers[0].parent / RECIPE_FILE).read_text())
+    assert note["digest"] == SMALL.digest()
+    assert note["recipe"]["seed"] == 3
+    counts = note["files"]["Hqql_000.root"]
+    assert counts["jets"] == 6
+    assert counts["events_drawn"] >= counts["events_showered"] >= 6
+    assert 0 <= counts["veto_fraction"] < 1
+    assert counts["seconds"] > 0
+
+
+def test_a_lost_file_is_made_again_and_the_others_are_kept(two_workers):
+    before = {path: (content_digest(path), path.stat().st_mtime_ns) for path in two_workers}
+    two_workers[1].unlink()
+    simulate(SMALL, output=two_workers[0].parent, workers=1)
+    for path, (digest, written) in before.items():
+        assert content_digest(path) == digest
+        assert (path.stat().st_mtime_ns == written) == (path is not two_workers[1])
+
+
+def test_a_second_run_starts_no_process(two_workers, monkeypatch):
+    monkeypatch.setattr(sample, "Workers", None)
+    assert simulate(SMALL, output=two_workers[0].parent) == two_workers
+
+
+def test_a_folder_of_another_recipe_is_an_error_unless_forced(tmp_path, quiet):
+    def recipe(files: int, seed: int) -> Recipe:
+        return Recipe(classes=("Zqq",), jets=2, files=files, seed=seed)
+
+    old = simulate(recipe(2, 1), output=tmp_path, reporter=quiet)
+    with pytest.raises(SimulationError, match="another recipe"):
+        simulate(recipe(1, 2), output=tmp_path, reporter=quiet)
+    (tmp_path / RECIPE_FILE).rename(tmp_path / "elsewhere")
+    with pytest.raises(SimulationError, match=r"Zqq_000\.root was simulated with another recipe"):
+        simulate(recipe(1, 2), output=tmp_path, reporter=quiet)
+    (tmp_path / "elsewhere").rename(tmp_path / RECIPE_FILE)
+    new = simulate(recipe(1, 2), output=tmp_path, force=True, reporter=quiet)
+    assert new == old[:1]
+    assert not old[1].exists()
+
+
+def test_a_foreign_file_in_the_way_is_an_error(tmp_path):
+    (tmp_path / "Zqq_000.root").write_text("not ROOT")
+    with pytest.raises(SimulationError, match="not a file of simulated jets"):
+        simulate(Recipe(classes=("Zqq",), jets=2, files=1, seed=1), output=tmp_path)
+
+
+def test_no_workers_are_refused(tmp_path):
+    with pytest.raises(ConfigError, match="0 workers"):
+        simulate(SMALL, output=tmp_path, workers=0)
+
+
+def test_a_folder_that_cannot_be_made_is_an_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SimulationError, match="cannot be used"):
+        simulate(SMALL, output=tmp_path / "file" / "below")
+
+
+def test_a_worker_that_dies_is_an_error_with_its_last_words(tmp_path):
+    with (
+        pytest.raises(SimulationError, match=r"died: .*unexpected keyword argument"),
+        Workers([{"no": 1}], count=1) as it,
+    ):
+        list(it.messages())
+
+
+def test_a_failed_write_is_an_error_that_names_the_file(tmp_path):
+    task = {"kind": "jetclass", "name": "Zqq", "file": 0, "jets": 1, "seed": 1, "mode": "delphes", "digest": ""}
+    (tmp_path / "file").write_text("")
+    path = tmp_path / "file" / "Zqq_000.root"
+    with (
+        pytest.raises(SimulationError, match=r"Zqq_000\.root cannot be written"),
+        Workers([{**task, "path": str(path)}], count=1) as crew,
+    ):
+        list(crew.messages())
+
+
+class StopAtFirstJets(Bar):
+    def advance(self, amount: int = 1) -> None:
+        raise KeyboardInterrupt
+
+
+def test_ctrl_c_leaves_no_part_of_a_file_and_says_what_is_kept(tmp_path, monkeypatch, quiet):
+    monkeypatch.setattr("jetassay.progress.Bar", StopAtFirstJets)
+    with pytest.raises(InterruptedRunError, match="0 of 4 files are whole"):
+        simulate(SMALL, output=tmp_path, workers=2, reporter=quiet)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_in_a_terminal_stops_every_process(tmp_path):
+    code = (
+        "from pathlib import Path\n"
+        "from jetassay.errors import InterruptedRunError\n"
+        "from jetassay.simulation import Recipe, simulate\n"
+        "try:\n"
+        "    recipe = Recipe(classes=('Tbl',), jets=9999, files=2, seed=1)\n"
+        f"    simulate(recipe, output=Path({str(tmp_path)!r}), workers=2)\n"
+        "except InterruptedRunError as stop:\n"
+        "    print(stop)\n"
+    )
+    # A script without a guard for `__main__`.
+    run = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    try:
+        _wait_for(lambda: len(psutil.Process(run.pid).children()) == 2)
+        workers = psutil.Process(run.pid).children()
+        run.send_signal(signal.SIGINT)
+        said, _ = run.communicate(timeout=30)
+    finally:
+        run.kill()
+    assert run.returncode == 0
+    assert "0 of 2 files are whole" in said
+    psutil.wait_procs(workers, timeout=10)
+    assert not any(worker.is_running() for worker in workers)
+
+
+def _wait_for(condition, patience_s: float = 30.0) -> None:
+    end = time.monotonic() + patience_s
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_standard_output_stays_clean(tmp_path):
+    code = (
+        "from pathlib import Path\n"
+        "from jetassay.simulation import Recipe, simulate\n"
+        f"simulate(Recipe(classes=('Zqq',), jets=1, files=1, seed=1), output=Path({str(tmp_path)!r}))\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert run.stdout == b""
