@@ -76,7 +76,7 @@ def stream_dataset(
     fill_tables(tables, store=store, reporter=reporter)
     fill_embeddings(backbone, units, feature_set=feature_set, store=store, threads=threads, reporter=reporter)
     for table, unit in zip(tables, units, strict=True):
-        yield as_embedded(backbone, as_table(table, _take(store, table)), _take(store, unit))
+        yield as_embedded(backbone, as_table(table, take(store, table)), take(store, unit))
 
 
 def jet_table(
@@ -91,7 +91,7 @@ def jet_table(
     reading = Reading(schema=dataset.schema, selection=dataset.selection, on_invalid=on_invalid)
     units = _plan_tables(dataset, reading, batching)
     fill_tables(units, store=store, reporter=reporter or Reporter(quiet=True))
-    return join_tables([as_table(unit, _take(store, unit)) for unit in units])
+    return join_tables([as_table(unit, take(store, unit)) for unit in units])
 
 
 def fill_tables(units: Sequence[Unit[TableRecipe]], *, store: EmbeddingStore, reporter: Reporter) -> None:
@@ -155,7 +155,7 @@ def _fill(
         reporter.line(f"{label}: stopped; {there + len(written)} of {len(units)} shards are whole and kept")
         raise
     spent = time.perf_counter() - began
-    computed = f"{sum(written)} jets computed in {spent:.1f} s, " if missing else ""
+    computed = f"{sum(written)} entries computed in {spent:.1f} s, " if missing else ""
     reporter.line(f"{label}: {computed}{there} of {len(units)} shards taken from the store")
 
 
@@ -167,7 +167,8 @@ def _holds(store: EmbeddingStore, unit: Unit[R], reporter: Reporter) -> bool:
         return False
 
 
-def _take(store: EmbeddingStore, unit: Unit[R]) -> Shard:
+def take(store: EmbeddingStore, unit: Unit[R]) -> Shard:
+    """The shard of a unit that was just filled. Raises `StoreError` where it is gone or damaged."""
     shard = store.read(unit)
     if shard is None:
         raise StoreError(f"{store.path(unit)}: vanished while it was in use; run the same command again")

@@ -16,7 +16,7 @@ from jetassay.embeddings.atomic import whole_file
 from jetassay.errors import StoreError
 
 Facts = Mapping[str, Any]
-Column = NDArray[np.float32] | NDArray[np.int64]
+Column = NDArray[Any]
 
 FORMAT = 1
 _METADATA = b"jetassay"
