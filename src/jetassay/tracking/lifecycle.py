@@ -64,7 +64,7 @@ def _host() -> str:
 
 
 def sweep(tracking: Tracking, *, reporter: Reporter) -> tuple[str, ...]:
-    """Mark our runs on this machine that still count as running, but whose process is gone, as KILLED; give their ids."""
+    """Mark as KILLED our runs on this machine that count as running but whose process is gone; give their ids."""
     gone = []
     for run in tracking.find(f"attributes.status = 'RUNNING' AND tags.`process.host` = '{_host()}'"):
         if not _is_alive(run.data.tags.get("process.pid", ""), run.data.tags.get("process.start", "")):
@@ -77,7 +77,7 @@ def sweep(tracking: Tracking, *, reporter: Reporter) -> tuple[str, ...]:
 
 def _is_alive(pid: str, start: str) -> bool:
     try:
-        return abs(psutil.Process(int(pid)).create_time() - float(start)) < _SAME_START_S
+        return bool(abs(psutil.Process(int(pid)).create_time() - float(start)) < _SAME_START_S)
     except (psutil.NoSuchProcess, ValueError):
         return False
 

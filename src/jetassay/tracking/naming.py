@@ -7,16 +7,16 @@ MLflow makes a section of what stands before the slash: `auc/Hbb_vs_QCD`, `rejec
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from jetassay.errors import TrackingError
-from jetassay.jets.classes import CLASS_NAMES, JET_CLASSES
+from jetassay.jets.classes import JET_CLASSES
+from jetassay.tracking.record import HEADLINE_TASK, given, probed_signals, score_rows
 
-HEADLINE_TASK = "probe"
 _PLAIN_TASKS = (HEADLINE_TASK, "similarity")  # their metrics need no prefix: the section tells
 _EVERYWHERE = "all"  # the bin of a score over all jets
 _COUNTS = {"n_signal": "n_signal", "n_background": "n_background", "n_survivors": "survivors"}
@@ -28,7 +28,7 @@ _FORBIDDEN = re.compile(r"[^A-Za-z0-9_.-]")
 class Named:
     """Numbers to track by name, with the dataset that each was measured on, and names of those that have no value."""
 
-    values: Mapping[str, float]
+    numbers: Mapping[str, float]
     datasets: Mapping[str, tuple[str, str]]
     missing: tuple[str, ...]
 
@@ -36,69 +36,83 @@ class Named:
 def metric_name(row: Mapping[str, Any], *, part: str = "") -> str:
     """The name of a score, or of a `part` of it: low, high, or one of its counts.
 
-    Scores of one pT bin, say, get a section of their own; so do those of tasks other than the probe.
+    Scores of one bin get a section of their own; so do those of tasks other than the probe and the similarity.
     """
     task, subject = str(row["task"]), _subject(row)
     base = _COUNTS.get(part, str(row["metric"]))
     bound = f"_{part}" if part and part not in _COUNTS else ""
     detail = ""
-    if _given(row["working_point"]) and part not in _PER_CLASS:
+    if given(row["working_point"]) and part not in _PER_CLASS:
         detail += f"_at_{_working_point(row['working_point'])}"
-    if _given(row["layer"]):
+    if given(row["layer"]):
         detail += f"_layer_{row['layer']}"
-    if _given(row["n_train"]):
+    if given(row["n_train"]) and task not in _PLAIN_TASKS:
         detail += f"_from_{row['n_train']}"
     if not subject:
-        return f"{_clean(task)}/{_clean(base + bound + detail)}"
+        return f"{clean(task)}/{clean(base + bound + detail)}"
     prefix = "" if task in _PLAIN_TASKS else f"{task}_"
-    where = f"_{row['bin']}" if _given(row["bin"]) and row["bin"] != _EVERYWHERE else ""
-    return f"{_clean(prefix + base + where + bound)}/{_clean(subject + detail)}"
+    where = f"_{row['bin']}" if given(row["bin"]) and row["bin"] != _EVERYWHERE else ""
+    return f"{clean(prefix + base + where + bound)}/{clean(subject + detail)}"
 
 
 def named_scores(rows: pd.DataFrame) -> Named:
     """All scores of one run that are worth a metric, by name.
 
-    Single draws, and bins of anything but a pair, stay in the tables: thousands of metrics help nobody. A value that
-    is missing or not finite is never tracked as a number; its name is in `missing`.
+    Single draws, bins of anything but a pair, and the counts of pairs stay in the tables: thousands of metrics help
+    nobody. A value that is missing or not finite is never tracked as a number; its name is in `missing`.
     """
-    values: dict[str, float] = {}
+    numbers: dict[str, float] = {}
     datasets: dict[str, tuple[str, str]] = {}
     missing: list[str] = []
-    several = rows["dataset"].nunique() > 1
-    for row in rows.to_dict(orient="records"):
-        if _given(row["draw"]) or (_given(row["bin"]) and not _given(row["backbone_b"]) and row["bin"] != _EVERYWHERE):
+    several = len(rows["dataset"].dropna().unique()) > 1
+    for row in score_rows(rows):
+        is_pair = given(row["backbone_b"])
+        if given(row["draw"]) or (given(row["bin"]) and row["bin"] != _EVERYWHERE and not is_pair):
             continue
-        end = f"_on_{_clean(str(row['dataset']))}" if several else ""
-        for part in ("", "low", "high", *_COUNTS):
-            number = _finite(row[part or "value"])
-            name = metric_name(row, part=part) + end
+        where = f"_on_{clean(str(row['dataset']))}" if several else ""
+        for part in ("", "low", "high", *(() if is_pair else _COUNTS)):
+            name = metric_name(row, part=part) + where
+            number = finite(row[part or "value"])
             if number is None:
-                if not part:
-                    missing.append(name)
+                missing += [] if part else [name]
                 continue
-            if values.get(name, number) != number:
+            if numbers.get(name, number) != number:
                 raise TrackingError(
-                    f"two scores would be tracked as '{name}': {values[name]} and {number}. "
+                    f"two scores would be tracked as '{name}': {numbers[name]} and {number}. "
                     "Scores of one backbone and seed must differ in a column that is part of the name."
                 )
-            values[name] = number
+            numbers[name] = number
             datasets[name] = (str(row["dataset"]), str(row["data_digest"]))
-    return Named(values, datasets, tuple(missing))
+    return Named(numbers, datasets, tuple(missing))
 
 
-def mean_scores(rows: pd.DataFrame) -> dict[str, float]:
-    """`mean/auc` and `mean/rejection` over all signals of the probe, to sort by.
+def mean_scores(rows: pd.DataFrame, *, signals: Collection[str]) -> dict[str, float]:
+    """`mean/auc` and `mean/rejection` of the probe over `signals`, to sort by.
 
-    The mean of rejections is geometric, each at its class's own working point. A mean is left out where one of its
+    The mean of rejections is geometric, each at its class's own working point. A mean is left out where one of the
     signals has no value, for it would not be comparable.
     """
     table = per_class_table(rows)
+    if not signals or set(signals) != set(table["class"]):
+        return {}
     means: dict[str, float] = {}
-    if len(table) and table["auc"].notna().all():
+    if table["auc"].notna().all():
         means["mean/auc"] = float(table["auc"].mean())
-    if len(table) and table["rejection"].notna().all() and (table["rejection"] > 0).all():
+    if table["rejection"].notna().all() and (table["rejection"] > 0).all():
         means["mean/rejection"] = math.exp(float(table["rejection"].map(math.log).mean()))
     return means
+
+
+def leaderboard_names(names: Collection[str]) -> list[str]:
+    """Of metric names, those to show in a leaderboard: AUC, rejection at the class's working point, throughput."""
+    chosen: dict[str, list[str]] = {"auc": [], "rejection": [], "throughput": []}
+    for name in names:
+        section, _, item = name.partition("/")
+        signal, point = item.partition("_vs_")[0], item.partition("_at_")[2].partition("_")[0]
+        is_own_point = section == "rejection" and point == _working_point(_own_working_point(signal))
+        if section == "auc" or name == "throughput/jets_per_s" or is_own_point:
+            chosen[section].append(name)
+    return [*chosen["auc"], *chosen["rejection"], *chosen["throughput"]]
 
 
 def per_class_table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -106,30 +120,36 @@ def per_class_table(rows: pd.DataFrame) -> pd.DataFrame:
 
     A cell without a value is None; `note` says why.
     """
-    probe = rows[(rows["task"] == HEADLINE_TASK) & rows["signal"].notna() & rows["draw"].isna() & rows["bin"].isna()]
-    probe = probe[probe["n_train"].isna() & probe["layer"].isna()]
-    order = {name: place for place, name in enumerate(CLASS_NAMES)}
-    signals = sorted(probe["signal"].unique(), key=lambda name: (order.get(name, len(order)), name))
-    return pd.DataFrame([_class_row(name, probe[probe["signal"] == name]) for name in signals])
+    probe = rows[(rows["task"] == HEADLINE_TASK) & rows["draw"].isna() & rows["bin"].isna() & rows["layer"].isna()]
+    if len(probe):  # of several datasets, the first that is named
+        probe = probe[probe["dataset"] == probe["dataset"].iloc[0]]
+    columns = list(_class_row("", probe[:0]))
+    found = [_class_row(name, probe[probe["signal"] == name]) for name in probed_signals(probe)]
+    return pd.DataFrame(found, columns=columns)
+
+
+def finite(value: Any) -> float | None:
+    """`value` as a float, or None where there is none or it is not finite."""
+    if not given(value):
+        return None
+    number = float(value)
+    return number if math.isfinite(number) else None
 
 
 def _class_row(signal: str, rows: pd.DataFrame) -> dict[str, Any]:
-    auc = _only(rows[rows["metric"] == "auc"])
-    known = JET_CLASSES.get(signal)
-    point = known.working_point if known else 0.5
+    point = _own_working_point(signal)
     at_point = (rows["working_point"].astype(float) - point).abs() < 1e-9
+    auc = _only(rows[rows["metric"] == "auc"])
     rejection = _only(rows[(rows["metric"] == "rejection") & at_point])
-    no_value = rejection.get("n_survivors") == 0 and _finite(rejection.get("value")) is None
+    nothing_left = rejection.get("n_survivors") == 0 and finite(rejection.get("value")) is None
+    counts = {**rejection, **{name: value for name, value in auc.items() if given(value)}}
     return {
         "class": signal,
-        **{name: _finite(auc.get(column)) for name, column in _columns("auc").items()},
+        **{name: finite(auc.get(column)) for name, column in _columns("auc").items()},
         "working_point": point,
-        **{name: _finite(rejection.get(column)) for name, column in _columns("rejection").items()},
-        **{
-            name: _finite({**rejection, **auc}.get(name) if name != "n_survivors" else rejection.get(name))
-            for name in ("n_signal", "n_background", "n_survivors")
-        },
-        "note": "no background jet survives: rejection_low is a lower limit" if no_value else "",
+        **{name: finite(rejection.get(column)) for name, column in _columns("rejection").items()},
+        **{name: finite(counts.get(name)) for name in _COUNTS},
+        "note": "no background jet survives: rejection_low is a lower limit" if nothing_left else "",
     }
 
 
@@ -138,13 +158,17 @@ def _columns(name: str) -> dict[str, str]:
 
 
 def _only(rows: pd.DataFrame) -> dict[str, Any]:
-    return {str(key): value for key, value in rows.iloc[0].items()} if len(rows) else {}
+    return score_rows(rows)[0] if len(rows) else {}
+
+
+def _own_working_point(signal: str) -> float:
+    return JET_CLASSES[signal].working_point if signal in JET_CLASSES else 0.5
 
 
 def _subject(row: Mapping[str, Any]) -> str:
     """What a score is of: a pair of backbones, a signal against a background, one class, or nothing in particular."""
-    pair = ("backbone", "backbone_b") if _given(row["backbone_b"]) else ("signal", "background")
-    return "_vs_".join(str(row[side]) for side in pair if _given(row[side]))
+    pair = ("backbone", "backbone_b") if given(row["backbone_b"]) else ("signal", "background")
+    return "_vs_".join(str(row[side]) for side in pair if given(row[side]))
 
 
 def _working_point(value: float) -> str:
@@ -153,17 +177,6 @@ def _working_point(value: float) -> str:
     return text + "0" * (2 - len(text.partition(".")[2]))
 
 
-def _given(value: Any) -> bool:
-    return not (value is None or pd.isna(value) or value == "")
-
-
-def _finite(value: Any) -> float | None:
-    """`value` as a float, or None where there is none or it is not finite."""
-    if not _given(value):
-        return None
-    number = float(value)
-    return number if math.isfinite(number) else None
-
-
-def _clean(name: str) -> str:
+def clean(name: str) -> str:
+    """`name` with only the characters that every store takes."""
     return _FORBIDDEN.sub("_", name)

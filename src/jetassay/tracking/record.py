@@ -12,9 +12,11 @@ from typing import Any
 import pandas as pd
 
 from jetassay.errors import TrackingError
+from jetassay.jets.classes import CLASS_NAMES
 from jetassay.tasks.score import COLUMNS
 
 RECORD_VERSION = 1  # rises when runs are written differently, so that old results may be recorded anew
+HEADLINE_TASK = "probe"
 VOLATILE_TASKS = ("throughput",)  # a new measurement of the same thing: no reason for a new run
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -102,6 +104,23 @@ class SuiteRecord:
     def _is_shared(self) -> pd.Series:
         alone = self.frame["backbone"].fillna("") == ""
         return alone | self.frame["backbone_b"].notna()
+
+
+def score_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The frame's rows as dictionaries by column name."""
+    return [{str(key): value for key, value in row.items()} for row in frame.to_dict(orient="records")]
+
+
+def given(value: Any) -> bool:
+    """Whether a score uses this column."""
+    return not (value is None or pd.isna(value) or value == "")
+
+
+def probed_signals(frame: pd.DataFrame) -> tuple[str, ...]:
+    """Signals that the probe measured for any backbone, in the order of the jet classes."""
+    order = {name: place for place, name in enumerate(CLASS_NAMES)}
+    found = frame.loc[frame["task"] == HEADLINE_TASK, "signal"].dropna().unique()
+    return tuple(sorted(found, key=lambda name: (order.get(name, len(order)), name)))
 
 
 def result_digest(rows: pd.DataFrame, facts: Mapping[str, Any]) -> str:

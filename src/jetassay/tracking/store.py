@@ -17,6 +17,7 @@ from jetassay.errors import TrackingError
 from jetassay.places import cache_folder, workspace
 
 EXPERIMENT = "jetassay"
+LOCAL_PAGES = "http://127.0.0.1:5000"
 ON_DISK = "Scores are on disk first, so nothing is lost: run the same suite again and they are sent, not recomputed."
 _SERVER_TIMEOUT_S = 5.0
 _LOCK_TIMEOUT_S = 600.0
@@ -54,6 +55,11 @@ class Store:
             return str(self.database)
         parts = urlsplit(self.uri)
         return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+    @property
+    def pages(self) -> str:
+        """Where MLflow shows the runs: the server itself, or a local `mlflow ui`."""
+        return self.shown if self.is_server else LOCAL_PAGES
 
     def check(self) -> None:
         """Fail now, with a reason, rather than after the minutes for which MLflow would try again.

@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-LOCAL_UI = "http://127.0.0.1:5000"
+from jetassay.tracking.store import LOCAL_PAGES
+
 VIEW_TAG = "mlflow.sharedViewState."
 _PREFIX = "deflate;"
 
@@ -48,19 +49,19 @@ def leaderboard_state(*, columns: Sequence[str], order_by: str | None, where: st
     }
 
 
-def leaderboard_link(experiment_id: str, *, key: str, base: str = LOCAL_UI) -> str:
+def leaderboard_link(experiment_id: str, *, key: str, base: str = LOCAL_PAGES) -> str:
     """Opens the saved view `key`; `base=""` gives the part after the server's address."""
     route = f"#/experiments/{experiment_id}/runs"
     return f"{_root(base)}{route}?workflowType=machine_learning&viewStateShareKey={quote(key)}"
 
 
-def compare_link(experiment_id: str, runs: Sequence[str], *, base: str = LOCAL_UI) -> str:
+def compare_link(experiment_id: str, runs: Sequence[str], *, base: str = LOCAL_PAGES) -> str:
     """Opens the runs side by side."""
     chosen, experiments = json.dumps(list(runs)), json.dumps([experiment_id])
     return f"{_root(base)}#/compare-runs?runs={quote(chosen)}&experiments={quote(experiments)}"
 
 
-def run_link(experiment_id: str, run_id: str, *, base: str = LOCAL_UI) -> str:
+def run_link(experiment_id: str, run_id: str, *, base: str = LOCAL_PAGES) -> str:
     """Opens one run."""
     return f"{_root(base)}#/experiments/{experiment_id}/runs/{run_id}"
 

@@ -19,7 +19,7 @@ from jetassay.tracking.engine import (
     Tracking,
 )
 from jetassay.tracking.naming import Named, mean_scores, named_scores, per_class_table
-from jetassay.tracking.record import BackboneRecord, Parameter, SuiteRecord
+from jetassay.tracking.record import BackboneRecord, Parameter, SuiteRecord, probed_signals
 
 DIGEST_LENGTH = 32  # MLflow takes at most 36 characters for a dataset's digest; the tag `data_digest` holds all
 _EXTERNAL_MODEL = {"mlflow.model.isExternal": "true"}
@@ -57,7 +57,7 @@ def write_backbone(
         run_id,
         metrics=[
             *_score_metrics(named, model_id=model_id),
-            *plain_metrics(mean_scores(rows), model_id=model_id),
+            *plain_metrics(mean_scores(rows, signals=probed_signals(record.frame)), model_id=model_id),
             *plain_metrics({**spent, **_resources(record.provenance)}),
         ],
         parameters=parameters,
@@ -147,7 +147,7 @@ def _score_metrics(named: Named, *, model_id: str | None = None) -> list[Metric]
             dataset_name=named.datasets[name][0],
             dataset_digest=named.datasets[name][1][:DIGEST_LENGTH],
         )
-        for name, value in named.values.items()
+        for name, value in named.numbers.items()
     ]
 
 
