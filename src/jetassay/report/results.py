@@ -14,7 +14,7 @@ import pandas as pd
 from jetassay.errors import ConfigError
 from jetassay.places import workspace
 from jetassay.report.page import write_page
-from jetassay.report.tables import aligned, leaderboard_text, matrix, throughput_cells
+from jetassay.report.tables import aligned, leaderboard_cells, leaderboard_text, markdown, matrix, throughput_cells
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +80,16 @@ class Results:
                 + aligned(throughput_cells(self.frame), width=width)
             )
         return "\n\n".join(parts)
+
+    def markdown(self) -> str:
+        """The headline table, for a run's description."""
+        if "probe" not in set(self.frame["task"]):
+            return self.title
+        auc, rejection = (leaderboard_cells(self.frame, metric) for metric in ("auc", "rejection"))
+        return (
+            f"{self.title}\n\nAUC of each signal against QCD\n\n{markdown(auc, corner='backbone')}\n\n"
+            f"Background rejection at each class's working point\n\n{markdown(rejection, corner='backbone')}"
+        )
 
 
 def results_folder(suite: str) -> Path:

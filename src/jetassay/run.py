@@ -1,0 +1,96 @@
+"""The path on one screen: files, jets, inputs, embeddings, scores, runs, report. Each step stands in `steps.py`."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jetassay.errors import ConfigError
+from jetassay.progress import Reporter
+from jetassay.report.results import Results
+from jetassay.steps import (
+    Clock,
+    count_jets,
+    embed_all,
+    find_jets,
+    load_backbones,
+    measure_throughput,
+    provenance_of,
+    score_all,
+    settings_digest,
+    split_jets,
+    track,
+)
+from jetassay.suite import Suite
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteOutcome:
+    """What a suite gave: results on disk, where they are tracked, and what could not be scored.
+
+    links: name -> where to look (page, tracking store, leaderboard); problems: what is missing, one sentence each
+    """
+
+    results: Results
+    links: dict[str, str]
+    problems: tuple[str, ...] = field(default_factory=tuple)
+
+    def summary(self, *, width: int) -> str:
+        """The table, what is missing, and where to look."""
+        missing = "".join(f"\nnot scored: {each}" for each in self.problems)
+        space = max(len(name) for name in self.links)
+        where = "\n".join(f"{name.ljust(space)}  {place}" for name, place in self.links.items())
+        return f"{self.results.table(width=width)}\n{missing}\n{where}"
+
+
+def run_suite(suite: Suite, *, reporter: Reporter) -> SuiteOutcome:
+    """Run every stage of a suite; what was computed before is taken from the store.
+
+    Scores are on disk before they are tracked or drawn. Raises `JetAssayError` naming what is missing, before the
+    first long step where it can be known by then.
+    """
+    from jetassay.tracking.lifecycle import stop_on_sigterm
+    from jetassay.tracking.runs import open_suite_run
+
+    clock = Clock()
+    with stop_on_sigterm():
+        with clock("backbones"):
+            backbones = load_backbones(suite, reporter=reporter)
+        with clock("jets"):
+            dataset = find_jets(suite.dataset, reporter=reporter)
+            splits = split_jets(suite, dataset)
+        identity = settings_digest(suite, dataset, backbones)
+        with open_suite_run(suite=suite.name, suite_id=identity, reporter=reporter) as opened:
+            with clock("embeddings"):
+                embedded = embed_all(suite, backbones, dataset, splits, reporter=reporter)
+            with clock("scores"):
+                scored = score_all(suite, embedded, splits, reporter=reporter)
+            with clock("throughput"):
+                scored.scores += measure_throughput(suite, backbones, dataset, splits, reporter=reporter)
+            results = Results(
+                suite=suite.name,
+                title=suite.title,
+                frame=scored.frame(suite, dataset, backbones),
+                counts=count_jets(embedded, splits),
+                provenance=provenance_of(suite, dataset, backbones, embedded, clock=clock),
+                protocol=scored.protocol,
+            )
+            results.save()
+            with clock("report"):
+                page = results.draw()
+            with clock("tracking"):
+                links, results = track(opened, results, backbones, embedded, identity, reporter=reporter)
+    reporter.line(clock.text())
+    links = {"report": str(page), "scores": str(results.folder / "scores.csv"), **links}
+    return SuiteOutcome(results=results, links=links, problems=scored.problems)
+
+
+def export_embeddings(suite: Suite, backbone: str, *, output: Path, force: bool, reporter: Reporter) -> int:
+    """Write the stored embeddings of one backbone of a suite as CSV; gives the number of jets."""
+    from jetassay.embeddings.export import export_csv
+
+    if backbone not in suite.backbones:
+        raise ConfigError(f"suite '{suite.name}' has no backbone '{backbone}'; it has {', '.join(suite.backbones)}")
+    one = suite.model_copy(update={"backbones": (backbone,)})
+    backbones = load_backbones(one, reporter=reporter)
+    dataset = find_jets(one.dataset, reporter=reporter)
+    embedded = embed_all(one, backbones, dataset, split_jets(one, dataset), reporter=reporter)
+    return export_csv([embedded[backbone]], output=output, force=force)

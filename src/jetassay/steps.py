@@ -1,0 +1,321 @@
+"""The steps that `run.py` names in order: each joins two stages, and decides nothing that belongs to a stage."""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from jetassay import __version__
+from jetassay.errors import TrackingError, WeightsError
+from jetassay.jets.catalogue import dataset_cards, open_card
+from jetassay.jets.classes import BACKGROUND
+from jetassay.jets.dataset import DataFile, Dataset, open_dataset, require_jets, split_files
+from jetassay.progress import Reporter
+from jetassay.report.results import Results
+from jetassay.suite import DatasetChoice, Suite
+from jetassay.tasks.catalogue import TASKS
+from jetassay.tasks.samples import JetKeys, Sample, Splits
+from jetassay.tasks.score import Context, Score, result_frame
+
+if TYPE_CHECKING:
+    from jetassay.backbones.loading import TorchBackbone
+    from jetassay.embeddings.embedded import Embedded
+    from jetassay.tracking.runs import SuiteRun
+
+Files = Mapping[str, tuple[DataFile, ...]]
+
+
+class Clock:
+    """Wall time of each stage."""
+
+    def __init__(self) -> None:
+        self.spent_s: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        """Time what is done within."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.spent_s[stage] = self.spent_s.get(stage, 0.0) + time.perf_counter() - began
+
+    def text(self) -> str:
+        """One line with every stage and the total."""
+        stages = ", ".join(f"{stage} {spent:.1f} s" for stage, spent in self.spent_s.items())
+        return f"{stages}; {sum(self.spent_s.values()):.1f} s in all"
+
+
+@dataclass(slots=True)
+class Scored:
+    """Scores, what could not be scored, and how the scores are defined."""
+
+    scores: list[Score] = field(default_factory=list)
+    problems: tuple[str, ...] = ()
+    protocol: str = ""
+
+    def frame(self, suite: Suite, dataset: Dataset, backbones: "Mapping[str, TorchBackbone]") -> pd.DataFrame:
+        """The long result frame."""
+        data_digest = dataset.digest
+        return result_frame(
+            (
+                Context(
+                    suite=suite.name,
+                    dataset=dataset.name,
+                    data_digest=data_digest,
+                    split_seed=suite.split.seed,
+                    weights_sha256=backbones[score.backbone].weights_sha256,
+                    dtype=suite.dtype,
+                ),
+                score,
+            )
+            for score in self.scores
+        )
+
+
+def load_backbones(suite: Suite, *, reporter: Reporter) -> "dict[str, TorchBackbone]":
+    """Every backbone of the suite. Raises `WeightsError` naming all whose weights are missing or wrong, at once."""
+    from jetassay.backbones.catalogue import backbone_cards
+    from jetassay.backbones.loading import load_backbone
+
+    cards = backbone_cards()
+    loaded, problems = {}, []
+    for name in suite.backbones:
+        try:
+            loaded[name] = load_backbone(cards[name], dtype=suite.dtype, reporter=reporter)
+        except WeightsError as error:
+            problems.append(str(error))
+    if problems:
+        raise WeightsError("\n".join(problems))
+    return loaded
+
+
+def find_jets(choice: DatasetChoice, *, reporter: Reporter) -> Dataset:
+    """The suite's jets: simulated once and kept in the cache, or the files of a real dataset."""
+    card = dataset_cards()[choice.card]
+    if card.simulation is None or choice.folder is not None:
+        return open_card(card, folder=choice.folder, reporter=reporter)
+    from jetassay.simulation.recipe import Recipe, default_output
+    from jetassay.simulation.sample import simulate
+
+    changes = {name: getattr(choice, name) for name in ("jets", "files", "seed", "mode")}
+    wanted = card.simulation.model_copy(update={name: value for name, value in changes.items() if value is not None})
+    recipe = Recipe(**wanted.model_dump())
+    folder = default_output(recipe)
+    reporter.line(f"jets: {recipe.jets} of each of {len(recipe.classes)} classes in {folder}")
+    paths = simulate(recipe, output=folder, reporter=reporter)
+    return open_dataset(card.name, paths, schema=card.schema_name, reporter=reporter)
+
+
+def split_jets(suite: Suite, dataset: Dataset) -> Files:
+    """The files of each split. Raises `DataError` where a class has too few files or jets to be probed."""
+    split = suite.split
+    files = split_files(dataset, seed=split.seed, train=split.train, validation=split.validation, test=split.test)
+    if suite.probe is not None:
+        for some in files.values():
+            require_jets(dataset, classes=(BACKGROUND, *suite.probe.signals), minimum=2, files=some)
+    return files
+
+
+def settings_digest(suite: Suite, dataset: Dataset, backbones: "Mapping[str, TorchBackbone]") -> str:
+    """32 hex digits that are equal for executions that must give equal numbers."""
+    facts = {
+        "suite": suite.model_dump(mode="json", exclude={"title": True, "dataset": {"folder"}, "throughput": True}),
+        "data": dataset.digest,
+        "weights": {name: [each.card.digest(), each.weights_sha256] for name, each in backbones.items()},
+        "tasks": {name: TASKS[name].version for name in TASKS},
+        "jetassay": __version__,
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def embed_all(
+    suite: Suite, backbones: "Mapping[str, TorchBackbone]", dataset: Dataset, splits: Files, *, reporter: Reporter
+) -> "dict[str, Embedded]":
+    """Every backbone embeds the same jets; what the store has is not computed again."""
+    from jetassay.embeddings.datasets import default_store, embed_dataset
+
+    used = {file for files in splits.values() for file in files}
+    chosen = replace(dataset, files=tuple(file for file in dataset.files if file in used))
+    return {
+        name: embed_dataset(
+            backbone,
+            chosen,
+            store=default_store(),
+            on_invalid=suite.dataset.on_invalid,
+            threads=suite.threads,
+            reporter=reporter,
+        )
+        for name, backbone in backbones.items()
+    }
+
+
+def score_all(suite: Suite, embedded: "Mapping[str, Embedded]", splits: Files, *, reporter: Reporter) -> Scored:
+    """Every task of the suite on the stored embeddings. A score that cannot be had is named, and stops no other."""
+    done = Scored()
+    with reporter.bar("scoring", len(embedded) + 1, unit="steps") as bar:
+        for name, each in embedded.items():
+            if suite.probe is not None:
+                from jetassay.tasks.probe import PROTOCOL, probe
+
+                samples = Splits(**{split: sample_of(each, files) for split, files in splits.items()})
+                outcome = probe(samples, backbone=name, signals=suite.probe.signals, seed=suite.probe.seed)
+                done.scores += outcome.scores
+                done.problems += tuple(f"{name}, probe, {what}: {why}" for what, why in outcome.problems.items())
+                done.protocol = PROTOCOL
+            bar.advance()
+        if suite.similarity is not None and len(embedded) > 1:
+            from jetassay.tasks.similarity import PROTOCOL as SIMILARITY_PROTOCOL
+            from jetassay.tasks.similarity import similarity
+
+            tests = {name: sample_of(each, splits["test"]) for name, each in embedded.items()}
+            compared = similarity(tests, permutations=suite.similarity.permutations, seed=suite.similarity.seed)
+            done.scores += compared.scores
+            done.problems += tuple(f"similarity, {what}: {why}" for what, why in compared.problems.items())
+            done.protocol = f"{done.protocol} {SIMILARITY_PROTOCOL}".strip()
+        bar.advance()
+    return done
+
+
+def sample_of(embedded: "Embedded", files: tuple[DataFile, ...]) -> Sample:
+    """The jets of some files as a task takes them."""
+    rows = np.flatnonzero(embedded.jets.in_files(files))
+    keys = JetKeys(
+        tuple(file.digest for file in embedded.jets.files), embedded.jets.file_index[rows], embedded.jets.entries[rows]
+    )
+    return Sample(embedded.embedding[rows], embedded.labels[rows], embedded.label_names, keys)
+
+
+def measure_throughput(
+    suite: Suite, backbones: "Mapping[str, TorchBackbone]", dataset: Dataset, splits: Files, *, reporter: Reporter
+) -> list[Score]:
+    """Jets per second of each backbone on the first test jets of every class, in one sitting."""
+    if suite.throughput is None:
+        return []
+    from jetassay.embeddings.speed import measure_speed
+    from jetassay.features.inputs import compute_inputs
+
+    files = splits["test"]
+    each = -(-suite.throughput.jets // len(files))
+    chunks = [next(iter(dataset.read(file, stop=min(each, file.entries)))) for file in files]
+    reporter.line(f"throughput: {suite.throughput.rounds} rounds of {len(backbones)} backbones, interleaved")
+    entries = {}
+    for name, backbone in backbones.items():
+        parts = [compute_inputs(backbone.feature_set, chunk.jets) for chunk in chunks]
+        entries[name] = backbone, type(parts[0]).join(parts)
+    speeds = measure_speed(entries, rounds=suite.throughput.rounds, threads=suite.threads)
+    return [
+        Score(
+            task="throughput",
+            task_version=1,
+            metric="jets_per_s",
+            value=speed.jets_per_s,
+            low=speed.slowest,
+            high=speed.fastest,
+            interval=f"slowest and fastest of {len(speed.rounds_s)} rounds, {speed.threads} threads",
+            backbone=name,
+        )
+        for name, speed in speeds.items()
+    ]
+
+
+def count_jets(embedded: "Mapping[str, Embedded]", splits: Files) -> pd.DataFrame:
+    """Jets of each split and class, and what was dropped or truncated on the way; entries in = jets + dropped."""
+    jets = next(iter(embedded.values())).jets
+    rows = {}
+    for split, files in splits.items():
+        chosen = jets.in_files(files)
+        names = {file.name for file in files}
+        counts = [each for file, each in zip(jets.files, jets.counts, strict=True) if file.name in names]
+        per_class = np.bincount(jets.labels[chosen], minlength=len(jets.label_names))
+        rows[split] = {
+            "files": len(files),
+            "entries": sum(each.entries for each in counts),
+            "jets": int(chosen.sum()),
+            "dropped": sum(sum(each.dropped.values()) for each in counts),
+            **dict(zip(jets.label_names, per_class.tolist(), strict=True)),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("split")
+
+
+def provenance_of(
+    suite: Suite,
+    dataset: Dataset,
+    backbones: "Mapping[str, TorchBackbone]",
+    embedded: "Mapping[str, Embedded]",
+    *,
+    clock: Clock,
+) -> dict[str, Any]:
+    """Everything the numbers depend on, for the disk and for tracking."""
+    from jetassay.embeddings.threads import usable_cores
+    from jetassay.tracking.provenance import collect_provenance
+
+    some = next(iter(embedded.values())).jets.total
+    return collect_provenance(
+        parameters=suite.model_dump(mode="json"),
+        data={
+            "dataset": dataset.name,
+            "digest": dataset.digest,
+            "files": len(dataset.files),
+            "entries": some.entries,
+            "jets": some.jets,
+            "dropped": dict(some.dropped),
+            "truncated_jets": {name: each.counts.truncated_jets for name, each in embedded.items()},
+        },
+        weights={name: each.weights_sha256 for name, each in backbones.items()},
+        seed=suite.split.seed,
+        threads=suite.threads or usable_cores(),
+        timing_s=clock.spent_s,
+    )
+
+
+def track(
+    opened: "SuiteRun",
+    results: Results,
+    backbones: "Mapping[str, TorchBackbone]",
+    embedded: "Mapping[str, Embedded]",
+    identity: str,
+    *,
+    reporter: Reporter,
+) -> tuple[dict[str, str], Results]:
+    """Send what is on disk to MLflow; gives links, and the results with run ids (saved again)."""
+    from jetassay.tracking.record import BackboneRecord, SuiteRecord
+
+    record = SuiteRecord(
+        suite=results.suite,
+        suite_id=identity,
+        frame=results.frame,
+        provenance=results.provenance,
+        backbones=tuple(
+            BackboneRecord(
+                name=name,
+                role=backbone.card.role,
+                weights_sha256=backbone.weights_sha256,
+                parameters={
+                    "architecture": backbone.card.architecture,
+                    "feature_set": backbone.card.feature_set,
+                    "embedding_dim": backbone.card.embedding_dim,
+                },
+                timing_s={"embedding": embedded[name].cost.seconds},
+                description=f"{backbone.card.title}\n\n{backbone.card.notes}".strip(),
+            )
+            for name, backbone in backbones.items()
+        ),
+        artifacts=tuple(sorted(path for path in results.folder.iterdir() if not path.name.startswith("."))),
+        description=results.markdown(),
+    )
+    try:
+        recorded = opened.record(record)
+    except TrackingError as error:
+        reporter.warning(str(error))
+        return {"tracking": f"not sent: {error}"}, results
+    results = replace(results, frame=recorded.with_run_ids(results.frame))
+    results.save()
+    links = {"tracking": recorded.store, "leaderboard": recorded.leaderboard, "side by side": recorded.compare}
+    return links, results
