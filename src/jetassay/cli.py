@@ -102,6 +102,8 @@ def run(
         chosen = chosen.model_copy(update={"dataset": kept})
     result = run_suite(chosen, reporter=Reporter(quiet=quiet))
     print(result.summary(width=_width()))
+    if result.problems:
+        raise typer.Exit(1)
 
 
 @command("jetassay list backbones", name="list")
