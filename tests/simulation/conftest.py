@@ -10,13 +10,19 @@ import uproot
 
 from jetassay.jets.classes import CLASS_NAMES
 from jetassay.progress import Reporter
-from jetassay.simulation import JETCLASS2_NAMES, Recipe, default_output, simulate
+from jetassay.simulation import JETCLASS2_NAMES, Recipe, simulate
 
 QUIET = Reporter(quiet=True)
 
 
-def read(paths: list[Path]) -> ak.Array:
-    return ak.concatenate([uproot.open(path)["tree"].arrays() for path in paths])
+@pytest.fixture(scope="session")
+def read() -> Callable[[list[Path]], ak.Array]:
+    """All branches of some files."""
+
+    def read_all(paths: list[Path]) -> ak.Array:
+        return ak.concatenate([uproot.open(path)["tree"].arrays() for path in paths])
+
+    return read_all
 
 
 @pytest.fixture(scope="session")
@@ -35,16 +41,6 @@ def jetclass2(tmp_path_factory) -> list[Path]:
 @pytest.fixture
 def quiet() -> Reporter:
     return QUIET
-
-
-@pytest.fixture(scope="session")
-def cached() -> Callable[[Recipe], ak.Array]:
-    """Jets of a recipe, simulated once and kept in the cache."""
-
-    def jets_of(recipe: Recipe) -> ak.Array:
-        return read(simulate(recipe, output=default_output(recipe), reporter=QUIET))
-
-    return jets_of
 
 
 @pytest.fixture(scope="session")

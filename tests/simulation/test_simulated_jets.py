@@ -4,7 +4,6 @@ import awkward as ak
 import numpy as np
 import pytest
 import uproot
-from tests.simulation.conftest import read
 
 from jetassay.jets.classes import CLASS_NAMES
 from jetassay.simulation import Recipe, simulate
@@ -36,12 +35,12 @@ JETCLASS2_TYPES = {
 
 
 @pytest.fixture(scope="module")
-def jets(all_classes):
+def jets(all_classes, read):
     return read(all_classes)
 
 
 @pytest.fixture(scope="module")
-def jets2(jetclass2):
+def jets2(jetclass2, read):
     return read(jetclass2)
 
 
@@ -117,7 +116,7 @@ class TestConstituents:
             assert np.isfinite(ak.to_numpy(ak.flatten(found[name], axis=None))).all(), name
 
 
-def test_leptonic_decays_come_in_both_charges(tmp_path, quiet):
+def test_leptonic_decays_come_in_both_charges(tmp_path, quiet, read):
     found = read(simulate(Recipe(classes=("Tbl",), jets=60, files=1, seed=2), output=tmp_path, reporter=quiet))
     leptons = (found.part_isElectron + found.part_isMuon == 1) & (np.hypot(found.part_px, found.part_py) > 50)
     charges = set(ak.to_list(ak.flatten(found.part_charge[leptons])))
@@ -133,7 +132,7 @@ def test_the_matched_resonance_is_the_one_of_the_class(all_classes):
         assert set(ak.to_list(found.aux_truth_match)) <= set(range(11, 51))
 
 
-def test_the_ideal_tracker_keeps_soft_tracks_that_the_published_card_loses(tmp_path, quiet):
+def test_the_ideal_tracker_keeps_soft_tracks_that_the_published_card_loses(tmp_path, quiet, read):
     counts = {}
     for mode in ("delphes", "ideal"):
         recipe = Recipe(classes=("Hbb",), jets=100, files=1, seed=6, mode=mode)
