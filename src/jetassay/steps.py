@@ -178,7 +178,7 @@ def score_all(suite: Suite, embedded: "Mapping[str, Embedded]", splits: Files, *
             compared = similarity(tests, permutations=suite.similarity.permutations, seed=suite.similarity.seed)
             done.scores += compared.scores
             done.problems += tuple(f"similarity, {what}: {why}" for what, why in compared.problems.items())
-            done.protocol = f"{done.protocol} {SIMILARITY_PROTOCOL}".strip()
+            done.protocol = f"{done.protocol}\n\n{SIMILARITY_PROTOCOL}".strip()
         bar.advance()
     return done
 

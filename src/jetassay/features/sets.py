@@ -84,15 +84,17 @@ FEATURE_SETS.add(
     lambda: FeatureSet(
         name="jet-observables",
         title="Eight observables of the jet as a whole: no constituent is looked at",
+        # Shifts and scales are round numbers that bring each observable of JetClass-like jets to a spread of order
+        # one, so that similarity measures, which do not rescale, are not ruled by pT alone.
         jet_features=(
-            Feature("jet_pt", source="GeV"),
+            Feature("jet_pt", shift=600, scale=0.01, source="GeV"),
             Feature("jet_eta"),
-            Feature("jet_mass", source="GeV, from jet_pt, jet_eta and jet_energy"),
-            Feature("jet_sdmass", source="GeV, soft-drop (arXiv:1402.2657)"),
-            Feature("jet_nparticles"),
-            Feature("tau21", source="N-subjettiness (arXiv:1011.2268)"),
-            Feature("tau32", source="N-subjettiness (arXiv:1011.2268)"),
-            Feature("tau43", source="N-subjettiness (arXiv:1011.2268)"),
+            Feature("jet_mass", shift=100, scale=0.02, source="GeV, from jet_pt, jet_eta and jet_energy"),
+            Feature("jet_sdmass", shift=80, scale=0.02, source="GeV, soft-drop (arXiv:1402.2657)"),
+            Feature("jet_nparticles", shift=40, scale=0.06),
+            Feature("tau21", shift=0.4, scale=6, source="N-subjettiness (arXiv:1011.2268)"),
+            Feature("tau32", shift=0.7, scale=6, source="N-subjettiness (arXiv:1011.2268)"),
+            Feature("tau43", shift=0.8, scale=6, source="N-subjettiness (arXiv:1011.2268)"),
         ),
     ),
 )

@@ -66,6 +66,7 @@ def cka_figure(frame: pd.DataFrame, *, where: str) -> "Figure":
     sns.heatmap(table, vmin=0, vmax=1, cmap="cividis", annot=True, fmt=".2f", square=True, ax=axes,
                 cbar_kws={"label": "debiased linear CKA"})  # fmt: skip
     axes.set_xticklabels(axes.get_xticklabels(), rotation=40, ha="right")
+    axes.set_yticklabels(axes.get_yticklabels(), rotation=0)
     axes.set_title("all test jets" if where == "all" else f"{where} jets alone")
     return figure
 

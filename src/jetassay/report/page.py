@@ -15,6 +15,7 @@ _STYLE = """
 body { max-width: 74rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { margin-bottom: 0; } h2 { margin-top: 2.2rem; border-bottom: 1px solid #8886; }
 .scroll { overflow-x: auto; }
+.row { display: flex; flex-wrap: wrap; gap: 1rem; } .row p { flex: 1 1 24rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .6rem; text-align: right; white-space: nowrap; border-bottom: 1px solid #8884; }
 th:first-child, td:first-child { text-align: left; }
@@ -43,10 +44,10 @@ def write_page(
         ]
         parts += [_image(by_name["auc"]), "<h2>Background rejection at each class's working point</h2>"]
         parts += [_table(leaderboard_cells(frame, "rejection"), "backbone"), _image(by_name["rejection"])]
-        parts += [f"<p class=note>{html.escape(protocol)}</p>"]
+        parts += [f"<p class=note>{html.escape(paragraph)}</p>" for paragraph in protocol.split("\n\n")]
     similar = [each for name, each in by_name.items() if name.startswith("cka_")]
     if similar:
-        parts += ["<h2>Similarity of the embeddings</h2>", *[_image(each) for each in similar]]
+        parts += ["<h2>Similarity of the embeddings</h2><div class=row>", *[_image(each) for each in similar], "</div>"]
     if "throughput" in by_name:
         parts += [
             "<h2>Throughput</h2>",
