@@ -89,9 +89,9 @@ def test_observables_are_the_jet_columns_and_ratios_of_subjettiness(make_jets):
     jets = make_jets([4, 9])
     found = compute_inputs(FEATURE_SETS["jet-observables"], jets).jet_features
     columns = jets.columns
-    np.testing.assert_array_equal(found[:, 0], columns["jet_pt"])
-    np.testing.assert_array_equal(found[:, 3], columns["jet_sdmass"])
-    np.testing.assert_allclose(found[:, 6], columns["jet_tau3"] / columns["jet_tau2"], rtol=1e-6)
+    np.testing.assert_allclose(found[:, 0], (columns["jet_pt"] - 600) / 100, rtol=1e-5)
+    np.testing.assert_allclose(found[:, 3], (columns["jet_sdmass"] - 80) / 50, rtol=1e-5)
+    np.testing.assert_allclose(found[:, 6], (columns["jet_tau3"] / columns["jet_tau2"] - 0.7) * 6, rtol=1e-5)
 
 
 def test_a_ratio_of_two_vanishing_subjettinesses_is_zero(make_jets):
@@ -99,7 +99,7 @@ def test_a_ratio_of_two_vanishing_subjettinesses_is_zero(make_jets):
     for column in ("jet_tau1", "jet_tau2", "jet_tau3", "jet_tau4"):
         jets = changed(jets, column, 0, 0)
     found = compute_inputs(FEATURE_SETS["jet-observables"], jets).jet_features
-    np.testing.assert_array_equal(found[0, 5:], 0)
+    np.testing.assert_allclose(found[0, 5:], np.array([-0.4, -0.7, -0.8]) * 6, rtol=1e-6)
 
 
 def test_a_missing_column_is_named(make_jets):
