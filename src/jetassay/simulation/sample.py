@@ -17,6 +17,7 @@ from typing import Any
 from jetassay.errors import ConfigError, InterruptedRunError, SimulationError
 from jetassay.progress import Reporter
 from jetassay.simulation.recipe import Recipe, file_name, generator_versions
+from jetassay.simulation.whole_files import remove_leftovers, whole_file
 from jetassay.simulation.workers import Workers
 
 RECIPE_FILE = "recipe.json"
@@ -126,25 +127,7 @@ def _make_folder(output: Path) -> None:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SimulationError(f"The folder {output} cannot be used: {error}") from error
-    _remove_leftovers(output)
-
-
-def _remove_leftovers(output: Path) -> None:
-    """Temporary files of processes that are gone."""
-    for partial in output.glob(".*.partial"):
-        if not _is_running(partial):
-            partial.unlink(missing_ok=True)
-
-
-def _is_running(partial: Path) -> bool:
-    """Whether the process that writes this temporary file is alive; its number is part of the name."""
-    try:
-        os.kill(int(partial.name.split(".")[-2]), 0)
-    except (ProcessLookupError, ValueError, IndexError):
-        return False
-    except PermissionError:
-        return True
-    return True
+    remove_leftovers(output)
 
 
 def _run(
@@ -171,7 +154,7 @@ def _run(
             "The same command goes on from there."
         ) from stop
     finally:
-        _remove_leftovers(folder)
+        remove_leftovers(folder)
 
 
 def _note_recipe(output: Path, recipe: Recipe, digest: str, counts: Mapping[str, Mapping[str, Any]]) -> None:
@@ -184,8 +167,5 @@ def _note_recipe(output: Path, recipe: Recipe, digest: str, counts: Mapping[str,
     note = output / RECIPE_FILE
     if note.exists() and note.read_text(encoding="utf-8") == text:
         return
-    partial = output / f".{RECIPE_FILE}.{os.getpid()}.partial"
-    partial.write_text(text, encoding="utf-8")
-    with partial.open("rb") as written:
-        os.fsync(written.fileno())
-    partial.replace(note)
+    with whole_file(note) as partial:
+        partial.write_text(text, encoding="utf-8")

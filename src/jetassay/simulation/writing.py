@@ -6,7 +6,6 @@ uproot cannot write the `std::vector` branches of the published files; the array
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import uproot
 
 from jetassay.errors import SimulationError
 from jetassay.simulation.generator import IntArray
+from jetassay.simulation.whole_files import whole_file
 
 TREE = "tree"
 PART_PREFIX = "part_"
@@ -65,29 +65,22 @@ def join(tables: Sequence[JetTable]) -> JetTable:
 
 
 def write(path: Path, table: JetTable, *, facts: Mapping[str, Any]) -> None:
-    """Write the whole file or nothing: under a temporary name, synced, then renamed."""
+    """Write the whole file or nothing."""
     content: dict[str, Any] = {
         prefix.rstrip("_"): ak.unflatten(ak.zip(dict(columns)), sizes)
         for prefix, (sizes, columns) in table.ragged.items()
     }
     content.update(table.jets)
     types = {name: value.type if isinstance(value, ak.Array) else value.dtype for name, value in content.items()}
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with uproot.recreate(partial, compression=uproot.ZSTD(5)) as file:
-            file.mktree(
-                TREE,
-                types,
-                counter_name=lambda name: f"n{name}",
-                field_name=lambda outer, inner: f"{outer}_{inner}",
-            )
-            file[TREE].extend(content)
-            file[_RECORD] = json.dumps(dict(facts), sort_keys=True)
-        with partial.open("rb") as written:
-            os.fsync(written.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with (
+        whole_file(path) as partial,
+        uproot.recreate(partial, compression=uproot.ZSTD(5)) as file,
+    ):
+        file.mktree(
+            TREE, types, counter_name=lambda name: f"n{name}", field_name=lambda outer, inner: f"{outer}_{inner}"
+        )
+        file[TREE].extend(content)
+        file[_RECORD] = json.dumps(dict(facts), sort_keys=True)
 
 
 def read_facts(path: Path) -> dict[str, Any]:
