@@ -1,7 +1,6 @@
 import sys
 import tracemalloc
 
-import awkward as ak
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -184,7 +183,9 @@ def test_an_absent_column_that_is_needed_is_an_error_that_says_what_there_is(rea
         next(read_chunks(path, schema=JETCLASS, needs=("part_d0val",)))
 
 
-@pytest.mark.parametrize(("schema", "column"), [(s, c) for s in SCHEMAS.values() for c in (*s.labels, *s.truth_columns)])
+@pytest.mark.parametrize(
+    ("schema", "column"), [(s, c) for s in SCHEMAS.values() for c in (*s.labels, *s.truth_columns)]
+)
 def test_no_truth_column_can_be_read_as_observed(schema, column, tmp_path):
     with pytest.raises(LeakageError, match=column):
         read_chunks(tmp_path / "never_opened.root", schema=schema, needs=("part_deta", column))
@@ -255,7 +256,9 @@ def test_ten_times_the_jets_take_hardly_more_python_calls(make_sample, root_file
         sample = make_sample(jets)
         sample.lists["part_d0val"][::97] = np.nan
         sample.lists["part_px"][5] = 1e4
-        calls[jets] = count_calls(file(sample, f"{jets}.{kind}", **({"row_group": 4000} if kind == "parquet" else {})), **options)
+        calls[jets] = count_calls(
+            file(sample, f"{jets}.{kind}", **({"row_group": 4000} if kind == "parquet" else {})), **options
+        )
     assert calls[2000] < 1.2 * calls[200]
 
 
@@ -269,8 +272,3 @@ def test_memory_does_not_grow_with_the_number_of_jets(make_sample, root_file):
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[2] < 1.5 * peaks[1]
-
-
-def test_awkward_is_not_needed_to_use_what_is_read(make_sample, root_file):
-    chunk = next(read_chunks(root_file(make_sample()), schema=JETCLASS))
-    assert not [a for a in (*chunk.jets.constituents.values(), *chunk.jets.columns.values()) if isinstance(a, ak.Array)]

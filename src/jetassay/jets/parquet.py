@@ -10,7 +10,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from jetassay.errors import DataError
-from jetassay.jets.sources import Ragged, RawChunk
+from jetassay.jets.sources import Ragged, RawChunk, sound
+
+_DAMAGE = (pa.ArrowException, OSError, ValueError)
+"""What pyarrow raises for broken bytes, among it UnicodeDecodeError for names."""
 
 
 class ParquetSource:
@@ -21,7 +24,7 @@ class ParquetSource:
         try:
             self._file = pq.ParquetFile(path)
             schema = self._file.schema_arrow
-        except (pa.ArrowException, OSError) as error:
+        except _DAMAGE as error:
             raise _broken(path, error) from error
         self.n_entries = int(self._file.metadata.num_rows)
         self.numbers = tuple(field.name for field in schema if _is_number(field.type))
@@ -43,7 +46,7 @@ class ParquetSource:
                     yield self._chunk(table.slice(0, end - begin), begin, end)
                     rest = table.slice(end - begin)
                     waiting, ready, begin = rest.to_batches(), rest.num_rows, end
-        except (pa.ArrowException, OSError) as error:
+        except _DAMAGE as error:
             raise _broken(self.path, error, first=begin) from error
 
     def _batches(self, names: Sequence[str], *, start: int, stop: int, step: int) -> Iterator[Any]:
@@ -65,7 +68,7 @@ class ParquetSource:
         columns = {name: table.column(name).combine_chunks() for name in table.column_names}
         numbers = {name: _numbers(array) for name, array in columns.items() if name in self.numbers}
         lists = {name: _ragged(array) for name, array in columns.items() if name in self.lists}
-        return RawChunk(begin, end, numbers, lists)
+        return sound(RawChunk(begin, end, numbers, lists), path=self.path)
 
     def close(self) -> None:
         """See `sources.Source`."""

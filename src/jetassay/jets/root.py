@@ -11,7 +11,7 @@ from uproot.interpretation.jagged import AsJagged
 from uproot.interpretation.numerical import AsDtype
 
 from jetassay.errors import DataError
-from jetassay.jets.sources import Ragged, RawChunk
+from jetassay.jets.sources import Ragged, RawChunk, sound
 
 
 class RootSource:
@@ -22,9 +22,16 @@ class RootSource:
         try:
             # No caches: they would hold arrays of ranges that are never read again.
             self._file = uproot.open(path, object_cache=None, array_cache=None)
+            complete = int(self._file.file.fEND)
             found = self._file.classnames(cycle=False)
         except Exception as error:  # uproot raises whatever its parser meets in broken bytes
             raise _broken(path, error) from error
+        if path.stat().st_size < complete:
+            self.close()
+            raise DataError(
+                f"{path}: truncated or damaged ROOT file: {path.stat().st_size} of {complete} bytes; "
+                "fetch or make it again"
+            )
         if found.get(tree) != "TTree":
             self.close()
             others = ", ".join(f"{name} ({kind})" for name, kind in found.items()) or "nothing"
@@ -76,7 +83,7 @@ class RootSource:
                 raise _broken(self.path, error, entries=(begin, end)) from error
             lists = {name: _ragged(arrays[name]) for name in names if name in self.lists}
             numbers = {name: np.asarray(arrays[name].layout.data) for name in names if name in self.numbers}
-            yield RawChunk(begin, end, numbers, lists)
+            yield sound(RawChunk(begin, end, numbers, lists), path=self.path)
 
     def close(self) -> None:
         """See `sources.Source`."""

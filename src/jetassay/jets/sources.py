@@ -33,6 +33,17 @@ class RawChunk:
     numbers: Mapping[str, NDArray[Any]]
     lists: Mapping[str, Ragged]
 
+    def broken(self) -> str | None:
+        """The branch, if there is one, whose arrays are not of the lengths that the range demands."""
+        for name, values in self.numbers.items():
+            if len(values) != len(self):
+                return name
+        for name, ragged in self.lists.items():
+            sound = len(ragged.offsets) == len(self) + 1 and ragged.offsets[-1] == len(ragged.content)
+            if not sound or ragged.offsets[0] != 0 or (np.diff(ragged.offsets) < 0).any():
+                return name
+        return None
+
     def __len__(self) -> int:
         return self.stop - self.start
 
@@ -53,7 +64,7 @@ class Source(Protocol):
     def chunks(self, names: Sequence[str], *, start: int, stop: int, step: int) -> Iterator[RawChunk]:
         """The branches `names` of entries start:stop, at most `step` entries at a time.
 
-        Raises `DataError` where the file cannot be decoded.
+        Raises `DataError` where the file cannot be decoded, or decodes to something else than that.
         """
         ...
 
@@ -83,6 +94,17 @@ def open_source(path: Path, *, tree: str) -> Source:
     if source.n_entries == 0:
         raise DataError(f"{path}: holds no jets (0 entries); leave it out")
     return source
+
+
+def sound(chunk: RawChunk, *, path: Path) -> RawChunk:
+    """The chunk. Raises `DataError` where what was decoded is not what was asked for."""
+    branch = chunk.broken()
+    if branch is not None:
+        raise DataError(
+            f"{path}: truncated or damaged file: branch {branch} does not hold entries {chunk.start} to "
+            f"{chunk.stop - 1}; fetch or make it again"
+        )
+    return chunk
 
 
 def require_branches(source: Source, *, numbers: Sequence[str], lists: Sequence[str]) -> None:
