@@ -154,6 +154,7 @@ def permutation_null(x: NDArray[Any], y: NDArray[Any], *, draws: int = 99, seed:
     """
     if draws < 1:
         raise DataError(f"a permutation null needs at least one draw, not {draws}")
+    _check_enough(len(x))
     if len(x) != len(y):
         raise DataError(f"similarity compares embeddings of the same jets, not of {len(x)} and {len(y)}")
     wide_x, wide_y = _centred(x, "first"), _centred(y, "second")
@@ -179,14 +180,15 @@ def _centred(embedding: NDArray[Any], name: str) -> FloatArray:
     rows = np.asarray(embedding, np.float64)
     _check_rows(rows, name, rows.shape[-1], 0)
     rows = rows - rows.mean(axis=0)
-    length = np.sqrt((rows**2).sum() / max(len(rows), 1))
+    length = np.sqrt((rows**2).sum() / len(rows))
     return widened(rows / length if length else rows)
 
 
 def _cka(sums: tuple[FloatArray, ...], first: str, second: str) -> float:
     """CKA from the sums of the first with the second, of the first with itself, and of the second with itself."""
     cross, own_first, own_second = sums
-    return hsic(cross) / _scale(own_first, own_second, first, second)
+    scale = _scale(own_first, own_second, first, second)
+    return hsic(cross) / scale
 
 
 def _scale(own_first: FloatArray, own_second: FloatArray, first: str, second: str) -> float:
@@ -194,13 +196,17 @@ def _scale(own_first: FloatArray, own_second: FloatArray, first: str, second: st
     product = 1.0
     for sums, name in ((own_first, first), (own_second, second)):
         n = int(sums[-1, -1])
-        if n < FEWEST_JETS:
-            raise DataError(f"CKA needs at least {FEWEST_JETS} jets, and there are {n}")
+        _check_enough(n)
         own, rounding = hsic(sums), 1e-14 * (sums[-2, -1] / n) ** 2
         if not own > rounding:
             raise DataError(f"CKA is not defined for the embedding '{name}': it is the same for all {n} jets")
         product *= np.sqrt(own)
     return float(product)
+
+
+def _check_enough(jets: int) -> None:
+    if jets < FEWEST_JETS:
+        raise DataError(f"CKA needs at least {FEWEST_JETS} jets, and there are {jets}")
 
 
 def _check_rows(rows: FloatArray, name: str, width: int, first_jet: int) -> None:

@@ -24,11 +24,11 @@ MOST_NULL_JETS = 5000
 """The null, and the CKA that its p-value is about, use a random subset of this size where there are more jets."""
 
 PROTOCOL = (
-    f"Similarity, version {SIMILARITY.version}. Debiased linear CKA (unbiased HSIC of Song et al. 2012 in numerator and "
-    "denominator) of the embeddings, as they are, of the same jets: 1 for embeddings equal up to rotation, scale and "
-    "shift, 0 on average for unrelated ones; slightly negative values are kept. 'all' takes every jet, where distances "
-    f"between classes dominate, '{BACKGROUND}' the background alone. Interval: delete-one-block jackknife over 20 "
-    "random blocks of jets.\n"
+    f"Similarity, version {SIMILARITY.version}. Debiased linear CKA (unbiased HSIC of Song et al. 2012 in numerator "
+    "and denominator) of the embeddings, as they are, of the same jets: 1 for embeddings equal up to rotation, scale "
+    "and shift, 0 on average for unrelated ones; slightly negative values are kept. 'all' takes every jet, where "
+    f"distances between classes dominate, '{BACKGROUND}' the background alone. Interval: delete-one-block jackknife "
+    "over 20 random blocks of jets.\n"
     f"'cka_null': mean and central interval of CKA over {PERMUTATIONS} permutations of the jets of one backbone. "
     "'cka_p_value': share of permutations at or above the observed CKA, 1 added to both counts. Both take at most "
     f"{MOST_NULL_JETS} jets.\n"
