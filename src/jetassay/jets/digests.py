@@ -110,11 +110,12 @@ def _save(store: Path, kept: dict[str, dict[str, Any]]) -> None:
     partial = store.with_name(f".{store.name}.{os.getpid()}.partial")
     try:
         store.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(kept, indent=1, sort_keys=True), encoding="utf-8")
-        partial.replace(store)
+        try:
+            partial.write_text(json.dumps(kept, indent=1, sort_keys=True), encoding="utf-8")
+            partial.replace(store)
+        finally:
+            partial.unlink(missing_ok=True)
     except OSError as error:
         raise ConfigError(
             f"{store}: cannot be written ({error.strerror}); set JETASSAY_CACHE to a folder that can"
         ) from error
-    finally:
-        partial.unlink(missing_ok=True)

@@ -217,11 +217,12 @@ def render(inspection: Inspection) -> str:
     sections = [_align(list(_facts(inspection)))]
     if inspection.labels:
         sections.append(_align([("label", "jets"), *((name, str(jets)) for name, jets in inspection.labels.items())]))
-    median = "median" if inspection.median_step == 1 else f"median of every {inspection.median_step}th jet"
+    median = "median" if inspection.median_step == 1 else f"median of 1 jet in {inspection.median_step}"
     rows = [(name, *(f"{x:.5g}" for x in (e.low, e.median, e.high))) for name, e in inspection.ranges.items()]
     sections.append(_align([("column", "least", median, "most"), *rows]))
     problems = inspection.problems
-    sections.append("\n".join([f"{len(problems)} problems found:", *problems]) if problems else "no problems found")
+    title = f"{len(problems) or 'no'} problem{'' if len(problems) == 1 else 's'} found"
+    sections.append("\n".join([f"{title}:", *problems]) if problems else title)
     return "\n\n".join(sections)
 
 
