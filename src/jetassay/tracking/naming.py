@@ -141,7 +141,6 @@ def _class_row(signal: str, rows: pd.DataFrame) -> dict[str, Any]:
     at_point = (rows["working_point"].astype(float) - point).abs() < 1e-9
     auc = _only(rows[rows["metric"] == "auc"])
     rejection = _only(rows[(rows["metric"] == "rejection") & at_point])
-    nothing_left = rejection.get("n_survivors") == 0 and finite(rejection.get("value")) is None
     counts = {**rejection, **{name: value for name, value in auc.items() if given(value)}}
     return {
         "class": signal,
@@ -149,8 +148,19 @@ def _class_row(signal: str, rows: pd.DataFrame) -> dict[str, Any]:
         "working_point": point,
         **{name: finite(rejection.get(column)) for name, column in _columns("rejection").items()},
         **{name: finite(counts.get(name)) for name in _COUNTS},
-        "note": "no background jet survives: rejection_low is a lower limit" if nothing_left else "",
+        "note": _note(auc, rejection),
     }
+
+
+def _note(auc: Mapping[str, Any], rejection: Mapping[str, Any]) -> str:
+    reasons = [
+        f"{name} is undefined for this sample"
+        for name, score in (("auc", auc), ("rejection", rejection))
+        if score.get("interval") == "undefined"
+    ]
+    if finite(rejection.get("value")) is None and finite(rejection.get("low")) is not None:
+        reasons.append("no background jet survives: rejection_low is a lower limit")
+    return "; ".join(reasons)
 
 
 def _columns(name: str) -> dict[str, str]:

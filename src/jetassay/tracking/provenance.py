@@ -142,6 +142,15 @@ def thread_facts(threads: int | None) -> dict[str, Any]:
 
 def peak_memory_mib() -> float:
     """Largest resident memory that this process or one of its finished children ever had, in MiB."""
-    per_unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes on macOS, in KiB on Linux
-    most = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return most * per_unit / _MIB
+    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes on macOS, in KiB on Linux
+    return max(_own_peak(unit), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit) / _MIB
+
+
+def _own_peak(unit: int) -> int:
+    """In bytes. Linux lets a process start with the ru_maxrss of its parent, so its own mark is read where it is."""
+    status = Path("/proc/self/status")
+    if status.is_file():
+        for line in status.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -1,7 +1,7 @@
 """What pytest-benchmark measured, as MLflow runs: one for each backbone, and one for the stages alone.
 
-A benchmark says in its `extra_info` what it is of: `backbone` (none for a stage alone), `batch_size`, and either
-`jets_per_s` or `jets` (jets in one round, which with the median gives the rate); `variant` tells apart what else differs.
+A benchmark says in its `extra_info` what it is of: `backbone` (none for a stage alone), `batch_size`, either
+`jets_per_s` or `jets` (of one round, which with the median gives the rate), and `variant` where something else differs.
 """
 
 import hashlib

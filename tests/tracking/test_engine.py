@@ -1,0 +1,64 @@
+import json
+import sqlite3
+
+import pytest
+
+from jetassay.errors import TrackingError
+from jetassay.tracking.engine import open_tracking
+from jetassay.tracking.runs import record_suite
+
+
+def test_three_processes_may_create_the_store_at_the_same_moment(first_creation):
+    path, outputs = first_creation
+    assert [code for code, _, _ in outputs] == [0, 0, 0], outputs
+    seen = [json.loads(out) for _, out, _ in outputs]
+    assert {each["experiment"] for each in seen} == {"1"}
+    assert {each["artifacts"] for each in seen} == {(path.parent / "mlruns" / "jetassay").as_uri()}
+
+
+def test_no_telemetry_leaves_a_users_process(first_creation):
+    assert not any(json.loads(out)["telemetry"] for _, out, _ in first_creation[1])
+
+
+def test_creation_says_one_line_and_no_more(first_creation):
+    for _, _, err in first_creation[1]:
+        assert set(err.splitlines()) <= {f"making the tracking store {first_creation[0]}"}
+
+
+def test_our_experiment_is_not_the_default_one(tracking):
+    assert tracking.client.get_experiment(tracking.experiment_id).name == "jetassay"
+    assert tracking.experiment_id != "0"
+
+
+def test_a_store_that_moved_with_its_folder_finds_its_artifacts(
+    database, make_record, reporter, said, monkeypatch, tmp_path
+):
+    recorded = record_suite(make_record(), reporter=reporter)
+    there = tmp_path / "moved here"
+    there.mkdir()
+    database.rename(there / "mlflow.db")
+    (tmp_path / "mlruns").rename(there / "mlruns")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{there}/mlflow.db")
+    moved = open_tracking(reporter=reporter)
+    assert "was moved here" in said()
+    artifacts = moved.client.get_run(recorded.suite_run).info.artifact_uri
+    assert artifacts == (there / "mlruns" / "jetassay" / recorded.suite_run / "artifacts").as_uri()
+    (model,) = moved.client.search_logged_models([moved.experiment_id], filter_string="name = 'mlp'")
+    assert model.artifact_location.startswith((there / "mlruns").as_uri())
+
+
+def test_a_deleted_experiment_is_named_with_what_brings_it_back(tracking, reporter):
+    tracking.client.delete_experiment(tracking.experiment_id)
+    with pytest.raises(TrackingError, match=f"mlflow experiments restore --experiment-id {tracking.experiment_id}"):
+        open_tracking(reporter=reporter)
+
+
+def test_a_store_of_another_schema_version_is_named_with_what_to_do(database, reporter, tmp_path, monkeypatch):
+    other = tmp_path / "other.db"  # another path, for MLflow keeps open stores by address
+    database.rename(other)
+    with sqlite3.connect(other) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0123456789ab'")
+    connection.close()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{other}")
+    with pytest.raises(TrackingError, match=r"schema \(found version 0123456789ab.*mlflow db upgrade"):
+        open_tracking(reporter=reporter)

@@ -1,0 +1,94 @@
+import os
+import signal
+
+import psutil
+import pytest
+
+from jetassay.errors import InterruptedRunError
+from jetassay.tracking.lifecycle import identity_tags, stop_on_sigterm, sweep
+
+# A suite that waits in the middle; prints the id of its run as soon as it is open.
+WAITING = """
+import time
+from jetassay.progress import Reporter
+from jetassay.tracking.lifecycle import stop_on_sigterm
+from jetassay.tracking.runs import open_suite_run
+with stop_on_sigterm(), open_suite_run(suite="trial", suite_id="t1", reporter=Reporter(quiet=True)) as opened:
+    print(opened.run_id, flush=True)
+    try:
+        time.sleep(100)
+    except Exception:  # what code in between does with failures must not matter
+        time.sleep(100)
+"""
+
+
+@pytest.fixture
+def waiting(start, database):
+    """A process in the middle of a suite, and the id of its run."""
+    process = start(WAITING, database)
+    return process, process.stdout.readline().strip()
+
+
+def status_of(tracking, run_id):
+    return tracking.client.get_run(run_id).info.status
+
+
+def test_a_suite_that_is_terminated_says_so(waiting, tracking):
+    process, run_id = waiting
+    assert status_of(tracking, run_id) == "RUNNING"
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "InterruptedRunError: stopped by SIGTERM; what was finished is kept" in err
+    assert status_of(tracking, run_id) == "KILLED"
+
+
+def test_a_suite_that_vanished_is_swept_but_only_once_it_is_gone(waiting, tracking, reporter, said):
+    process, run_id = waiting
+    assert sweep(tracking, reporter=reporter) == ()
+    assert status_of(tracking, run_id) == "RUNNING"
+    process.kill()
+    process.wait(timeout=60)
+    assert sweep(tracking, reporter=reporter) == (run_id,)
+    assert status_of(tracking, run_id) == "KILLED"
+    assert "1 tracked run(s)" in said()
+
+
+def test_a_run_of_another_machine_is_not_swept(tracking, reporter):
+    run_id = tracking.create_run("far", {**identity_tags(), "process.host": "elsewhere", "process.pid": "1"})
+    assert sweep(tracking, reporter=reporter) == ()
+    assert status_of(tracking, run_id) == "RUNNING"
+
+
+def test_a_run_that_is_not_ours_is_not_swept(tracking, reporter):
+    run_id = tracking.create_run("a user's own", {})
+    assert sweep(tracking, reporter=reporter) == ()
+    assert status_of(tracking, run_id) == "RUNNING"
+
+
+def test_another_process_that_got_the_same_number_does_not_keep_a_run_alive(tracking, reporter):
+    earlier = f"{psutil.Process().create_time() - 3600:.2f}"
+    run_id = tracking.create_run("old", {**identity_tags(), "process.start": earlier})
+    assert sweep(tracking, reporter=reporter) == (run_id,)
+
+
+def test_identity_names_no_host_in_plain(tracking):
+    assert os.uname().nodename not in identity_tags().values()
+
+
+def test_the_handler_of_before_is_put_back():
+    before = signal.getsignal(signal.SIGTERM)
+    with stop_on_sigterm():
+        assert signal.getsignal(signal.SIGTERM) is not before
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_sigterm_passes_those_who_catch_every_exception():
+    reached = False
+    with pytest.raises(InterruptedRunError), stop_on_sigterm():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            signal.pause()
+        except Exception:
+            reached = True
+    assert not reached
