@@ -41,7 +41,7 @@ def test_a_name_that_only_looks_like_truth_is_refused(column):
 
 
 def test_a_column_that_no_schema_lists_is_refused_with_the_nearest_name():
-    with pytest.raises(LeakageError, match="no schema lists 'part_pxx'.*Did you mean 'part_px'"):
+    with pytest.raises(LeakageError, match=r"no schema lists 'part_pxx'.*Did you mean 'part_px'"):
         FeatureSet(name="mine", title="", features=(Feature("part_pxx"),))
 
 

@@ -59,7 +59,8 @@ class TorchBackbone:
             raise DataError(
                 f"{self.card.name}: the embedding of jet {jet} of the batch is not finite; look at its inputs"
             )
-        return Output(found, _array(logits.float().softmax(dim=-1)) if self.labels else None)
+        scored = logits is not None and len(self.labels) > 0
+        return Output(found, _array(logits.float().softmax(dim=-1)) if scored else None)
 
     def _precision(self) -> AbstractContextManager[Any]:
         if self.dtype != "bfloat16":

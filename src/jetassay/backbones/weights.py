@@ -156,10 +156,10 @@ def _read_checkpoint(path: Path) -> "dict[str, Tensor]":
     except pickle.UnpicklingError as error:
         raise WeightsError(
             f"{path}: refused, because reading it would run code that the file brings along, or it is no checkpoint: "
-            f"{str(error).splitlines()[0]} Ask for a plain state dictionary or a safetensors file"
+            f"{_reason(error)} Ask for a plain state dictionary or a safetensors file"
         ) from error
     except (RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise WeightsError(f"{path}: damaged or not a checkpoint of torch: {str(error).splitlines()[0]}") from error
+        raise WeightsError(f"{path}: damaged or not a checkpoint of torch: {_reason(error)}") from error
     if not isinstance(content, Mapping):
         raise WeightsError(f"{path}: expected a dictionary of layers, found a {type(content).__name__}")
     other = [str(name) for name, value in content.items() if not isinstance(value, torch.Tensor)]
@@ -189,6 +189,11 @@ def _renamed(name: str, endings: Mapping[str, str]) -> str:
         if name.endswith(old):
             return name.removesuffix(old) + new
     return name
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what a library says, which may be nothing."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _first(names: list[str]) -> str:
