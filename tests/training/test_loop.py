@@ -8,6 +8,7 @@ from torch import nn
 
 from jetassay.backbones import mlp, part
 from jetassay.backbones.padding import pad
+from jetassay.errors import ConvergenceError
 from jetassay.progress import Reporter
 from jetassay.training.loop import (
     MAX_CLASS_WEIGHT,
@@ -24,8 +25,8 @@ from jetassay.training.sample import LabelledInputs
 BUILDERS = {
     "part": partial(
         part.build,
-        input_dim=4,
-        num_classes=3,
+        input_dim=7,
+        num_classes=10,
         embed_dims=[8, 8],
         pair_embed_dims=[4],
         num_heads=2,
@@ -35,7 +36,7 @@ BUILDERS = {
         fc_params=[(8, 0.1)],
         dropout=0.1,
     ),
-    "mlp": partial(mlp.build, input_dim=4, num_classes=3, constituents=4, hidden=[16, 8], dropout=0.1),
+    "mlp": partial(mlp.build, input_dim=7, num_classes=10, constituents=4, hidden=[16, 8], dropout=0.1),
 }
 SETTINGS = Optimisation(epochs=3, batch=32, micro_batch=16, learning_rate=3e-3, calibration_jets=100, seed=5)
 
@@ -59,9 +60,9 @@ def without_time(progress):
 
 
 def test_training_learns_what_there_is_to_learn(build, sample, tmp_path):
-    curves = run(build, sample, tmp_path / "state.pt", epochs=12, learning_rate=1e-2).curves
+    curves = run(build, sample, tmp_path / "state.pt", epochs=5, learning_rate=1e-2).curves
     assert curves[-1].train_loss < 0.8 * curves[0].train_loss
-    assert curves[-1].validation_accuracy > 0.6
+    assert curves[-1].validation_accuracy > 0.5
     assert curves[-1].validation_auc > 0.75
 
 
@@ -102,6 +103,11 @@ def test_the_best_epoch_is_the_one_of_lowest_validation_loss(sample, tmp_path):
     module.load_state_dict(progress.best_weights)
     right = predict(module, sample.validation).argmax(axis=1) == sample.validation.labels
     assert right.mean() == progress.best.validation_accuracy
+
+
+def test_a_training_that_diverges_says_so(sample, tmp_path):
+    with pytest.raises(ConvergenceError, match="Lower `learning_rate`"):
+        run(BUILDERS["mlp"], sample, tmp_path / "state.pt", learning_rate=1e30)
 
 
 def test_torch_is_left_as_it_was(sample, tmp_path):

@@ -15,31 +15,6 @@ from jetassay.training.recipe import TrainingRecipe
 
 
 @pytest.fixture(scope="module")
-def recipe():
-    return TrainingRecipe.model_validate(
-        {
-            "name": "tiny",
-            "title": "Tiny",
-            "architecture": "jetassay.backbones.mlp:build",
-            "feature_set": "part-kin",
-            "embedding_dim": 8,
-            "permutation_invariant": False,
-            "parameters": {"input_dim": 4, "num_classes": 3, "constituents": 4, "hidden": [16, 8]},
-            "sample": {
-                "name": "some-jets",
-                "kind": "jetclass",
-                "seed": 1,
-                "train": 1,
-                "validation": 1,
-                "test": 1,
-                "simulated": [{"classes": ["QCD", "Hbb", "Hcc"], "jets": 30, "files": 3}],
-            },
-            "optimisation": {"epochs": 2, "batch": 32, "micro_batch": 32, "learning_rate": 1e-2, "seed": 1},
-        }
-    )
-
-
-@pytest.fixture(scope="module")
 def product(recipe, sample, tmp_path_factory):
     folder = tmp_path_factory.mktemp("models") / recipe.name
     checkpoint = tmp_path_factory.mktemp("state") / "state.pt"

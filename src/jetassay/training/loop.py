@@ -1,10 +1,10 @@
 """The training loop: steps, curves, checkpoints. The same seed and threads give the same bits on the same machine."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from math import cos, pi
+from math import cos, isfinite, pi
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from jetassay.backbones.padding import pad
 from jetassay.embeddings.atomic import whole_file
+from jetassay.errors import ConvergenceError
 from jetassay.progress import Bar, Reporter
 from jetassay.training.batches import by_multiplicity, epoch_steps, steps_per_epoch
 from jetassay.training.evaluation import measure
@@ -67,7 +68,7 @@ def train(
     """Train the module that `build` makes; give the curves and the weights of the best epoch.
 
     A checkpoint of the same recipe is gone on from, to the same bits as without interruption. Seeds and thread
-    counts of torch are as before afterwards.
+    counts of torch are as before afterwards. Raises `ConvergenceError` where the loss becomes infinite or NaN.
     """
     with _isolated(settings.seed, settings.threads):
         trainer = _Trainer(build(), sample, settings, checkpoint)
@@ -161,6 +162,11 @@ class _Trainer:
                 rate = learning_rate(step, steps=settings.epochs * self.per_epoch, settings=settings)
                 step_loss, step_correct = self.step(parts, rate, bar)
                 loss, correct = loss + step_loss, correct + step_correct
+        if not isfinite(loss) or not all(bool(each.isfinite().all()) for each in self.module.parameters()):
+            raise ConvergenceError(
+                f"Training diverged in epoch {index + 1}: the loss is no number any more. Lower `learning_rate` in "
+                "the recipe."
+            )
         validation = measure(
             predict(self.module, self.sample.validation), self.sample.validation.labels, self.sample.names
         )
@@ -182,7 +188,7 @@ class _Trainer:
         self.save()
         return row
 
-    def step(self, parts: Any, rate: float, bar: Bar) -> tuple[float, int]:
+    def step(self, parts: Sequence[NDArray[np.int64]], rate: float, bar: Bar) -> tuple[float, int]:
         """One change of the weights; gives the sum of the jets' losses, and how many jets were right."""
         for group in self.optimiser.param_groups:
             group["lr"] = rate
