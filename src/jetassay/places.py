@@ -25,7 +25,10 @@ def suites_folder() -> Path:
 
 
 def workspace() -> Path:
-    """Where `mlflow.db`, `mlruns/`, `results/` and `reports/` go: the checkout, else the current folder."""
+    """Where `mlflow.db`, `mlruns/` and `reports/` go: `JETASSAY_WORKSPACE`, else the checkout, else here."""
+    chosen = os.environ.get("JETASSAY_WORKSPACE")
+    if chosen:
+        return Path(chosen).expanduser().resolve()
     root = project_root()
     return Path.cwd() if root.name == "_data" else root
 

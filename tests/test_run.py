@@ -1,0 +1,98 @@
+"""The whole path on a few simulated jets: from files to the report, twice, and with things missing."""
+
+import pandas as pd
+import pytest
+
+from jetassay.errors import DataError, WeightsError
+from jetassay.progress import Reporter
+from jetassay.run import export_embeddings, run_suite
+from jetassay.suite import Suite
+from jetassay.tasks.score import COLUMNS
+
+
+def suite_on(folder, **changes):
+    table = {
+        "name": "mine",
+        "title": "Mine",
+        "backbones": ["tiny-1", "tiny-2", "jet-observables"],
+        "dataset": {"card": "jetclass", "folder": str(folder)},
+        "split": {"train": 1, "validation": 1, "test": 1},
+        "probe": {"signals": ["Hbb"]},
+        "similarity": {"permutations": 9},
+        "throughput": {"jets": 8, "rounds": 1},
+    }
+    return Suite.model_validate(table | changes)
+
+
+@pytest.fixture(scope="module")
+def outcome(shared_home, jets_folder):
+    return run_suite(suite_on(jets_folder), reporter=Reporter(quiet=True))
+
+
+def test_a_suite_gives_scores_of_every_task_on_disk_and_in_the_store(shared_home, outcome):
+    frame = pd.read_parquet(shared_home / "workspace/reports/mine/scores.parquet")
+    assert list(frame.columns) == list(COLUMNS)
+    assert set(frame["task"]) == {"probe", "similarity", "throughput"}
+    assert set(frame["backbone"]) >= {"tiny-1", "tiny-2", "jet-observables"}
+    assert frame["run_id"].notna().all()
+    assert frame["data_digest"].nunique() == 1
+    for name in ("report.html", "scores.csv", "counts.csv", "provenance.json"):
+        assert (shared_home / "workspace/reports/mine" / name).stat().st_size > 0
+    assert (shared_home / "workspace/mlflow.db").exists()
+
+
+def test_every_rejection_has_its_counts_and_an_interval_or_a_limit(outcome):
+    frame = outcome.results.frame
+    rejections = frame[frame["metric"] == "rejection"]
+    assert len(rejections) == 3 * 2
+    assert (rejections["n_background"] == 24).all()
+    assert (rejections["n_survivors"] <= rejections["n_background"]).all()
+    assert (rejections["value"].notna() | rejections["low"].notna()).all()
+
+
+def test_jets_in_equal_jets_counted(outcome):
+    counts = outcome.results.counts
+    assert counts["entries"].tolist() == [48, 48, 48]
+    assert (counts["jets"] + counts["dropped"] == counts["entries"]).all()
+    assert (counts["QCD"] == 24).all()
+
+
+def test_the_summary_shows_table_and_places(shared_home, outcome):
+    text = outcome.summary(width=80)
+    assert "Hbb 50%" in text
+    assert str(shared_home / "workspace/reports/mine/report.html") in text
+    assert "#/experiments/" in text
+
+
+def test_a_second_run_computes_no_embedding_and_gives_the_same_numbers(shared_home, jets_folder, outcome, monkeypatch):
+    from jetassay.embeddings import datasets
+
+    def forbidden(*_args, **_kwargs):
+        raise AssertionError("an embedding was computed again")
+
+    monkeypatch.setattr(datasets, "embed_units", forbidden)
+    again = run_suite(suite_on(jets_folder), reporter=Reporter(quiet=True))
+    steady = [frame[frame["task"] != "throughput"] for frame in (outcome.results.frame, again.results.frame)]
+    pd.testing.assert_frame_equal(*steady)
+
+
+def test_missing_weights_are_named_before_any_work(home, jets_folder):
+    with pytest.raises(WeightsError, match=r"sophon(.|\n)*part-kin"):
+        run_suite(suite_on(jets_folder, backbones=["sophon", "part-kin"]), reporter=Reporter(quiet=True))
+    assert not (home / "cache/embeddings").exists()
+
+
+def test_a_signal_without_jets_is_named(home, jets_folder):
+    with pytest.raises(DataError, match="Tbqq has 0"):
+        run_suite(suite_on(jets_folder, probe={"signals": ["Tbqq"]}), reporter=Reporter(quiet=True))
+
+
+def test_the_export_has_one_row_a_jet_as_wide_as_its_header(shared_home, jets_folder, outcome):
+    path = shared_home / "out.csv"
+    rows = export_embeddings(
+        suite_on(jets_folder), "tiny-1", output=path, force=False, reporter=Reporter(quiet=True)
+    )
+    lines = path.read_text().splitlines()
+    assert rows == len(lines) - 1 == 144
+    assert lines[0].startswith("source_file,entry_index,truth_label,label_name,jet_sdmass,jet_mass,jet_pt,jet_eta,jet_phi,emb_0,")
+    assert {line.count(",") for line in lines} == {9 + 16 - 1}
