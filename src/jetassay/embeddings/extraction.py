@@ -172,7 +172,8 @@ def _collect(pool: _Pool, batches: Sequence[Batch], backbone: Backbone, advance:
             column[where] = _checked(getattr(output, name), (len(where), widths[name]), name, backbone)
         cpu_s += spent
         advance(len(where))
-    advance(pool.counts.entries - jets)
+    if pool.counts.dropped:
+        advance(pool.counts.entries - jets)
     for name, column in found.items():
         _require_finite(column, name, pool, backbone)
     cost = Cost(jets=jets, forward_cpu_s=cpu_s, reading_cpu_s=pool.reading_cpu_s)
@@ -191,8 +192,8 @@ def _require_finite(column: NDArray[np.float32], name: str, pool: _Pool, backbon
     bad = np.flatnonzero(~np.isfinite(column).all(axis=1))
     if len(bad):
         raise DataError(
-            f"{pool.unit.file.path}, entry {pool.entries[bad[0]]}: the {name} of backbone '{backbone.card.name}' is "
-            f"not finite, for {len(bad)} of {len(column)} jets; check its weights and its feature set"
+            f"{pool.unit.file.path}, entry {pool.entries[bad[0]]}: backbone '{backbone.card.name}' gives NaN or "
+            f"infinity as {name}, for {len(bad)} of {len(column)} jets; check its weights and its feature set"
         )
 
 

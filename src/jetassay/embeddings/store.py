@@ -94,7 +94,7 @@ class EmbeddingStore:
                 table = file.read()
         except FileNotFoundError:
             return None
-        except (pa.ArrowException, OSError, MemoryError) as error:
+        except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
             reason = str(error).partition("\n")[0]
             raise DamagedShardError(f"{path}: not a whole parquet file ({reason})") from error
         if record["description"] != unit.describe():

@@ -1,0 +1,237 @@
+import sys
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from jetassay.backbones.card import Card
+from jetassay.backbones.loading import load_backbone
+from jetassay.backbones.protocol import Output
+from jetassay.embeddings.batching import Batching
+from jetassay.embeddings.extraction import embed_unit, embed_units
+from jetassay.embeddings.units import Reading, embedding_recipe, plan
+from jetassay.errors import DataError
+from jetassay.features.inputs import compute_inputs
+from jetassay.features.sets import FEATURE_SETS
+from jetassay.jets.dataset import open_dataset
+
+KIN = FEATURE_SETS["part-kin"]
+
+
+def plan_units(backbone, dataset, **sizes):
+    batching = Batching(**{"entries_per_unit": 40, "entries_per_pool": 15, "token_budget": 100, **sizes})
+    return plan(
+        dataset.files,
+        reading=Reading(schema=dataset.schema, selection=()),
+        recipe=embedding_recipe(backbone, feature_set=KIN, batching=batching),
+        entries_per_unit=batching.entries_per_unit,
+    )
+
+
+def embed_all(backbone, units, *, threads=2):
+    shards = []
+    embed_units(backbone, units, feature_set=KIN, threads=threads, finished=lambda _, shard: shards.append(shard))
+    return shards
+
+
+def column(shards, name="embedding"):
+    return np.concatenate([shard.columns[name] for shard in shards])
+
+
+@pytest.fixture(scope="module")
+def small_part():
+    """A Particle Transformer with random weights, small enough for tests."""
+    card = Card(
+        name="part-small",
+        title="Small",
+        role="control",
+        architecture="jetassay.backbones.part:build",
+        parameters={
+            "input_dim": 7,
+            "num_classes": 10,
+            "embed_dims": [16, 16],
+            "pair_embed_dims": [8],
+            "num_heads": 2,
+            "num_layers": 2,
+            "num_cls_layers": 1,
+        },
+        feature_set="part-kin",
+        embedding_dim=16,
+        labels="jetclass",
+        untrained_twin_of="part",
+        seed=1,
+    )
+    return load_backbone(card)
+
+
+def test_jets_come_back_in_file_order_whatever_their_length(backbone, dataset, units):
+    for unit, shard in zip(units, embed_all(backbone, units), strict=True):
+        chunk = next(unit.read(needs=KIN.needs, entries_per_chunk=1000, max_constituents=128))
+        inputs = compute_inputs(KIN, chunk.jets)
+        assert np.array_equal(shard.columns["entry_index"], np.arange(unit.start, unit.stop))
+        assert np.array_equal(shard.columns["embedding"], backbone.embed(inputs).embedding)
+        assert np.array_equal(shard.columns["scores"], backbone.embed(inputs).scores)
+
+
+def test_no_batch_exceeds_the_budget(backbone, units):
+    embed_all(backbone, units)
+    assert backbone.jets == 137
+    assert all(jets * longest <= 100 for jets, longest in backbone.batches)
+    assert len(backbone.batches) < 60
+
+
+@pytest.mark.parametrize("budget", [1, 5])
+def test_a_budget_too_small_for_a_jet_makes_it_a_batch_of_its_own(backbone, dataset, units, budget):
+    tight = embed_all(backbone, plan_units(backbone, dataset, token_budget=budget))
+    assert all(jets == 1 or jets * longest <= budget for jets, longest in backbone.batches)
+    assert np.array_equal(column(tight), column(embed_all(backbone, units)))
+
+
+def test_a_jet_of_one_constituent_and_a_jet_of_128_stand_in_one_unit(backbone, write):
+    paths = [write("Hbb_000.parquet", 4, most=1), write("Hbb_001.parquet", 3, least=128, most=128)]
+    dataset = open_dataset("wide", paths, schema="jetclass")
+    shards = embed_all(backbone, plan_units(backbone, dataset, token_budget=256))
+    assert column(shards)[:, 0].tolist() == [1, 1, 1, 1, 128, 128, 128]
+
+
+def test_constituents_beyond_what_the_card_takes_are_cut_and_counted(make_backbone, write):
+    backbone = make_backbone(max_constituents=10)
+    dataset = open_dataset("long", [write("Hbb_000.parquet", 6, least=12, most=12)], schema="jetclass")
+    (shard,) = embed_all(backbone, plan_units(backbone, dataset))
+    assert (shard.columns["embedding"][:, 0] == 10).all()
+    assert shard.facts["counts"]["truncated_jets"] == 6
+    assert shard.facts["counts"]["truncated_constituents"] == 12
+
+
+def test_the_bits_of_a_network_depend_neither_on_threads_nor_on_other_units(small_part, dataset):
+    units = plan_units(small_part, dataset)
+    together = embed_all(small_part, units, threads=1)
+    for threads in (2, 3):
+        again = embed_all(small_part, units, threads=threads)
+        assert np.array_equal(column(again), column(together))
+        assert np.array_equal(column(again, "scores"), column(together, "scores"))
+    alone = [embed_unit(small_part, unit, feature_set=KIN, threads=2) for unit in reversed(units)]
+    assert np.array_equal(column(alone[::-1]), column(together))
+
+
+def test_a_network_gives_the_same_embedding_in_other_batches_to_1e_4(small_part, dataset):
+    reference = column(embed_all(small_part, plan_units(small_part, dataset)))
+    for sizes in ({"token_budget": 1}, {"token_budget": 5000, "entries_per_pool": 40}, {"entries_per_unit": 7}):
+        other = column(embed_all(small_part, plan_units(small_part, dataset, **sizes)))
+        np.testing.assert_allclose(other, reference, atol=1e-4, rtol=0)
+
+
+def test_scores_are_left_out_where_a_backbone_gives_none(make_backbone, dataset):
+    backbone = make_backbone(labels=())
+    shards = embed_all(backbone, plan_units(backbone, dataset))
+    assert all(set(shard.columns) == {"entry_index", "embedding"} for shard in shards)
+
+
+def test_every_shard_says_what_was_read_and_what_it_cost(backbone, units):
+    for unit, shard in zip(units, embed_all(backbone, units), strict=True):
+        assert shard.facts["counts"]["entries"] == shard.facts["cost"]["jets"] == len(unit)
+        assert shard.facts["cost"]["seconds"] > 0
+        assert shard.facts["cost"]["reading_cpu_s"] > 0
+        assert shard.facts["cost"]["forward_cpu_s"] > 0
+        assert shard.facts["provenance"]["threads"] == 2
+        assert shard.facts["provenance"]["file"] == unit.file.name
+
+
+def test_progress_adds_up_to_the_entries(backbone, units):
+    seen = []
+    embed_units(backbone, units, feature_set=KIN, finished=lambda *_: None, advance=seen.append)
+    assert sum(seen) == 137
+    assert len(seen) == len(backbone.batches)
+
+
+def test_a_python_step_is_taken_per_batch_and_not_per_jet(backbone, write):
+    calls = []
+    for jets in (100, 3000):
+        dataset = open_dataset("scaled", [write(f"Hbb_{jets:03d}.parquet", jets, most=20)], schema="jetclass")
+        units = plan_units(backbone, dataset, entries_per_unit=jets, entries_per_pool=jets, token_budget=jets)
+        embed_all(backbone, units)  # what happens once, such as imports
+        count = 0
+
+        def one_more(*_):
+            nonlocal count
+            count += 1
+
+        threading.setprofile(one_more)
+        sys.setprofile(one_more)
+        try:
+            embed_all(backbone, units, threads=1)
+        finally:
+            sys.setprofile(None)
+            threading.setprofile(None)
+        calls.append(count)
+    assert calls[1] < 1.2 * calls[0] + 200
+
+
+def broken(make_backbone, **changes):
+    """A backbone whose output is changed by functions of the array, by name."""
+
+    class Broken(make_backbone):
+        def embed(self, batch):
+            output = super().embed(batch)
+            parts = {"embedding": output.embedding, "scores": output.scores}
+            return Output(**{name: changes.get(name, lambda array: array)(part) for name, part in parts.items()})
+
+    return Broken()
+
+
+def with_nan(array):
+    return np.where(array[:, :1] == 30, np.nan, array).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"embedding": with_nan}, r"Hbb_000\.parquet, entry \d+: backbone 'sums' gives NaN or infinity as embedding"),
+        ({"scores": lambda array: np.full_like(array, np.inf)}, "infinity as scores"),
+        ({"embedding": lambda array: array[:, :1]}, r"embedding should be float32 \(\d+, 5\)"),
+        ({"embedding": lambda array: array.astype(np.float64)}, "not float64"),
+        ({"scores": lambda _: None}, "not NoneType"),
+    ],
+)
+def test_an_output_that_cannot_be_right_is_refused_by_name(make_backbone, units, changes, message):
+    with pytest.raises(DataError, match=message):
+        embed_all(broken(make_backbone, **changes), units)
+
+
+def test_jets_that_give_no_finite_inputs_are_named_with_their_file(backbone, write):
+    def along_the_beam(columns):
+        columns["part_px"][5] = columns["part_py"][5] = 0
+
+    path = write("Hbb_000.parquet", 9, least=10, edit=along_the_beam)
+    dataset = open_dataset("beam", [path], schema="jetclass")
+    with pytest.raises(DataError, match=r"Hbb_000\.parquet \(jet 0 is entry 0\): log_pt is .* of jet 0"):
+        embed_all(backbone, plan_units(backbone, dataset))
+
+
+def test_thread_settings_are_one_inside_and_untouched_outside(make_backbone, units):
+    seen = set()
+
+    class Watching(make_backbone):
+        def embed(self, batch):
+            seen.add(torch.get_num_threads())
+            return super().embed(batch)
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        embed_all(Watching(), units)
+        assert torch.get_num_threads() == 3
+        with pytest.raises(DataError):
+            embed_all(broken(make_backbone, embedding=with_nan), units)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+    assert seen == {1}
+
+
+def test_no_thread_is_left_behind_after_an_error(make_backbone, units):
+    before = threading.active_count()
+    with pytest.raises(DataError):
+        embed_all(broken(make_backbone, embedding=with_nan), units)
+    assert threading.active_count() == before

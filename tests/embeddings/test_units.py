@@ -1,0 +1,68 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jetassay.embeddings.units import Reading, TableRecipe, plan
+from jetassay.jets.dataset import DataFile
+from jetassay.jets.schema import SCHEMAS, Selection
+
+
+@given(st.lists(st.integers(1, 50), max_size=4), st.integers(1, 60))
+def test_every_entry_is_in_exactly_one_unit(sizes, per_unit):
+    files = [DataFile(Path(f"Hbb_{k}.root"), "Hbb", size, f"{k:064x}") for k, size in enumerate(sizes)]
+    reading = Reading(schema=SCHEMAS["jetclass"], selection=())
+    units = plan(files, reading=reading, recipe=TableRecipe(), entries_per_unit=per_unit)
+    entries = [(unit.file, entry) for unit in units for entry in range(unit.start, unit.stop)]
+    assert entries == [(file, entry) for file in files for entry in range(file.entries)]
+    assert all(0 < len(unit) <= per_unit for unit in units)
+    assert len({unit.key for unit in units}) == len(units)
+
+
+def test_the_key_does_not_depend_on_where_a_file_lies_or_what_it_is_called(units):
+    unit = units[0]
+    moved = replace(unit, file=replace(unit.file, path=Path("elsewhere/other.root"), group="other"))
+    assert moved.key == unit.key
+
+
+RECIPE = {
+    "card": "other",
+    "weights": "other",
+    "feature_set": "other",
+    "dtype": "float64",
+    "max_constituents": 64,
+    "entries_per_pool": 16,
+    "token_budget": 101,
+    "version": 2,
+}
+READING = {
+    "schema": SCHEMAS["jetclass2"],
+    "selection": (Selection("pt", "jet_pt", 500.0, 600.0),),
+    "on_invalid": "drop",
+    "labelled": False,
+}
+
+
+@pytest.mark.parametrize("name", RECIPE)
+def test_the_key_depends_on_every_part_of_the_recipe(units, name):
+    changed = replace(units[0], recipe=replace(units[0].recipe, **{name: RECIPE[name]}))
+    assert changed.key != units[0].key
+
+
+@pytest.mark.parametrize("name", READING)
+def test_the_key_depends_on_every_part_of_the_reading(units, name):
+    changed = replace(units[0], reading=replace(units[0].reading, **{name: READING[name]}))
+    assert changed.key != units[0].key
+
+
+def test_the_key_depends_on_the_content_of_the_file_and_on_the_range(units):
+    unit = units[0]
+    others = [
+        replace(unit, file=replace(unit.file, digest="f" * 64)),
+        replace(unit, start=1),
+        replace(unit, stop=unit.stop - 1),
+        replace(unit, recipe=TableRecipe()),
+    ]
+    assert len({unit.key, *(other.key for other in others)}) == 5
