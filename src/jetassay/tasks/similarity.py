@@ -20,7 +20,7 @@ from jetassay.tasks.standardisation import Standardisation
 PERMUTATIONS = 99
 """Draws of the null; the smallest p-value that can be had is 1 / (1 + draws) = 0.01."""
 
-MOST_NULL_JETS = 5000
+MOST_NULL_JETS = 2000
 """The null, and the CKA that its p-value is about, use a random subset of this size where there are more jets."""
 
 PROTOCOL = (
