@@ -27,7 +27,7 @@ def frame():
             Score(**PROBE, metric="auc", value=0.99 + shift / 2, low=0.9896, high=0.9904, backbone=name, signal="Tbl"),
             Score(
                 **PROBE,
-                metric="rejection",
+                metric="rejection_over_cuts",
                 value=123.4,
                 low=111.2,
                 high=138.0,
@@ -37,7 +37,7 @@ def frame():
             ),
             Score(
                 **PROBE,
-                metric="rejection",
+                metric="rejection_over_cuts",
                 value=20.0,
                 low=19.0,
                 high=21.0,
@@ -45,7 +45,15 @@ def frame():
                 signal="Hbb",
                 working_point=0.3,
             ),
-            Score(**PROBE, metric="rejection", value=None, low=210.0, backbone=name, signal="Tbl", working_point=0.995),
+            Score(
+                **PROBE,
+                metric="rejection_over_cuts",
+                value=None,
+                low=210.0,
+                backbone=name,
+                signal="Tbl",
+                working_point=0.995,
+            ),
             Score(
                 task="throughput",
                 task_version=1,

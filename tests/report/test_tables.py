@@ -5,17 +5,17 @@ import math
 import pandas as pd
 import pytest
 
-from jetassay.report.tables import aligned, leaderboard_cells, leaderboard_text, matrix, throughput_cells
+from jetassay.report.tables import REJECTION, aligned, leaderboard_cells, leaderboard_text, matrix, throughput_cells
 
 
 def test_cells_show_value_and_interval(frame):
-    auc, rejection = leaderboard_cells(frame, "auc"), leaderboard_cells(frame, "rejection")
+    auc, rejection = leaderboard_cells(frame, "auc"), leaderboard_cells(frame, REJECTION)
     assert auc.loc["alpha"].tolist() == ["0.950(3)", "0.9900(4)"]
     assert rejection.loc["alpha", "Hbb"] == "123 +15-12"
 
 
 def test_a_rejection_without_survivors_is_a_lower_limit(frame):
-    assert leaderboard_cells(frame, "rejection").loc["alpha", "Tbl"] == ">210"
+    assert leaderboard_cells(frame, REJECTION).loc["alpha", "Tbl"] == ">210"
 
 
 def test_rejections_are_shown_at_each_class_own_working_point_only(frame):
@@ -24,7 +24,7 @@ def test_rejections_are_shown_at_each_class_own_working_point_only(frame):
 
 @pytest.mark.parametrize("width", [40, 60, 80, 200])
 def test_every_line_fits_the_width_and_no_cell_is_lost(frame, width):
-    cells = leaderboard_cells(frame, "rejection")
+    cells = leaderboard_cells(frame, REJECTION)
     text = aligned(cells, width=width)
     assert all(len(line) <= max(width, 14 + 2 + 10) for line in text.splitlines())
     assert text.count(">210") == 2

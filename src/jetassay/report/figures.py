@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from jetassay.jets.classes import JET_CLASSES, SIGNAL_NAMES
-from jetassay.report.tables import matrix
+from jetassay.report.tables import REJECTION, matrix
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,7 +44,7 @@ def auc_figure(frame: pd.DataFrame) -> "Figure":
 
 def rejection_figure(frame: pd.DataFrame) -> "Figure":
     """Background rejection at each class's working point; an arrow where only a lower limit is known."""
-    chosen = frame[(frame["task"] == "probe") & (frame["metric"] == "rejection")]
+    chosen = frame[(frame["task"] == "probe") & (frame["metric"] == REJECTION)]
     own = chosen["signal"].map(lambda name: JET_CLASSES[name].working_point).astype(float)
     chosen = chosen[(chosen["working_point"].astype(float) - own).abs() < 1e-9]
     return _dots(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from jetassay.report.tables import leaderboard_cells, throughput_cells
+from jetassay.report.tables import REJECTION, leaderboard_cells, throughput_cells
 
 _STYLE = """
 :root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }
@@ -43,7 +43,7 @@ def write_page(
             _table(leaderboard_cells(frame, "auc"), "backbone"),
         ]
         parts += [_image(by_name["auc"]), "<h2>Background rejection at each class's working point</h2>"]
-        parts += [_table(leaderboard_cells(frame, "rejection"), "backbone"), _image(by_name["rejection"])]
+        parts += [_table(leaderboard_cells(frame, REJECTION), "backbone"), _image(by_name["rejection"])]
         parts += [f"<p class=note>{html.escape(paragraph)}</p>" for paragraph in protocol.split("\n\n")]
     similar = [each for name, each in by_name.items() if name.startswith("cka_")]
     if similar:

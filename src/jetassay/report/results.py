@@ -14,7 +14,15 @@ import pandas as pd
 from jetassay.errors import ConfigError
 from jetassay.places import workspace
 from jetassay.report.page import write_page
-from jetassay.report.tables import aligned, leaderboard_cells, leaderboard_text, markdown, matrix, throughput_cells
+from jetassay.report.tables import (
+    REJECTION,
+    aligned,
+    leaderboard_cells,
+    leaderboard_text,
+    markdown,
+    matrix,
+    throughput_cells,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +93,7 @@ class Results:
         """The headline table, for a run's description."""
         if "probe" not in set(self.frame["task"]):
             return self.title
-        auc, rejection = (leaderboard_cells(self.frame, metric) for metric in ("auc", "rejection"))
+        auc, rejection = (leaderboard_cells(self.frame, metric) for metric in ("auc", REJECTION))
         return (
             f"{self.title}\n\nAUC of each signal against QCD\n\n{markdown(auc, corner='backbone')}\n\n"
             f"Background rejection at each class's working point\n\n{markdown(rejection, corner='backbone')}"

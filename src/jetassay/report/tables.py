@@ -11,6 +11,10 @@ import pandas as pd
 from jetassay.jets.classes import JET_CLASSES, SIGNAL_NAMES
 
 
+REJECTION = "rejection_over_cuts"
+"""The rejection whose interval also covers the finite number of signal jets that set the cut: the one to show."""
+
+
 def auc_cell(row: pd.Series) -> str:
     """One AUC with its interval in brackets, three decimals or as many as the interval supports."""
     if pd.isna(row["value"]):
@@ -34,9 +38,9 @@ def rejection_cell(row: pd.Series) -> str:
 
 
 def leaderboard_cells(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Text cells, backbones down and signals across, of `auc`, or of `rejection` at each class's working point."""
+    """Text cells, backbones down and signals across, of `auc`, or of `REJECTION` at each class's working point."""
     chosen = frame[(frame["task"] == "probe") & (frame["metric"] == metric)]
-    if metric == "rejection":
+    if metric == REJECTION:
         own = chosen["signal"].map(lambda name: JET_CLASSES[name].working_point)
         chosen = chosen[chosen["working_point"].astype(float).sub(own.astype(float)).abs() < 1e-9]
     cell = auc_cell if metric == "auc" else rejection_cell
@@ -52,7 +56,7 @@ def leaderboard_text(frame: pd.DataFrame, *, width: int) -> str:
     blocks = []
     auc = leaderboard_cells(frame, "auc")
     blocks.append("AUC of each signal against QCD (linear probe)\n" + aligned(auc, width=width))
-    rejection = leaderboard_cells(frame, "rejection")
+    rejection = leaderboard_cells(frame, REJECTION)
     renamed = rejection.rename(columns={name: _with_working_point(name) for name in rejection.columns})
     blocks.append(
         "Background rejection 1/eps_B at the signal efficiency in the heading\n" + aligned(renamed, width=width)
