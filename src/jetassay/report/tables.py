@@ -10,7 +10,6 @@ import pandas as pd
 
 from jetassay.jets.classes import JET_CLASSES, SIGNAL_NAMES
 
-
 REJECTION = "rejection_over_cuts"
 """The rejection whose interval also covers the finite number of signal jets that set the cut: the one to show."""
 
