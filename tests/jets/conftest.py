@@ -10,8 +10,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import uproot
+from hypothesis import settings
 
 from jetassay.jets.schema import SCHEMAS, Schema
+
+# A busy machine is no reason to fail: examples have no time limit of their own.
+settings.register_profile("jetassay", deadline=None)
+settings.load_profile("jetassay")
 
 _SHARED = Path(__file__).parents[3] / "shared" / "data"
 
@@ -121,10 +126,10 @@ def write_root(path: Path, sample: Sample, *, tree: str = "tree", one_counter: b
     return path
 
 
-def write_parquet(path: Path, sample: Sample, *, row_group: int = 1000):
+def write_parquet(path: Path, sample: Sample, *, row_group: int = 1000, **options):
     """One row a jet."""
     columns = {name: ak.to_arrow(array, extensionarray=False) for name, array in sample.arrays().items()}
-    pq.write_table(pa.table(columns), path, row_group_size=row_group)
+    pq.write_table(pa.table(columns), path, row_group_size=row_group, **options)
     return path
 
 

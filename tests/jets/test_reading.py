@@ -2,6 +2,7 @@ import sys
 import tracemalloc
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import uproot
@@ -9,6 +10,7 @@ import uproot
 from jetassay.errors import ConfigError, DataError, LeakageError
 from jetassay.jets.reading import count_entries, read_chunks
 from jetassay.jets.schema import CORE, SCHEMAS
+from jetassay.jets.sources import Ragged, RawChunk, sound
 
 JETCLASS = SCHEMAS["jetclass"]
 JETCLASS2 = SCHEMAS["jetclass2"]
@@ -264,11 +266,35 @@ def test_ten_times_the_jets_take_hardly_more_python_calls(make_sample, root_file
 
 def test_memory_does_not_grow_with_the_number_of_jets(make_sample, root_file):
     peaks = []
-    for jets in (1000, 1000, 10_000):  # the first time pays for imports
-        path = root_file(make_sample(jets, most=20), f"{jets}.root", basket=250)
+    for jets in (500, 500, 4000):  # the first time pays for imports
+        path = root_file(make_sample(jets, most=20), f"{jets}.root", basket=100)
         tracemalloc.start()
-        for _ in read_chunks(path, schema=JETCLASS, entries_per_chunk=250):
+        for _ in read_chunks(path, schema=JETCLASS, entries_per_chunk=100):
             pass
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[2] < 1.5 * peaks[1]
+
+
+def test_memory_does_not_grow_with_the_row_groups_of_parquet(make_sample, parquet_file):
+    most = {}
+    for jets in (4000, 16_000):
+        small_pages = {"row_group": jets, "data_page_size": 1 << 14, "use_dictionary": False}
+        path = parquet_file(make_sample(jets), f"{jets}.parquet", **small_pages)
+        before = pa.total_allocated_bytes()
+        held = [pa.total_allocated_bytes() for _ in read_chunks(path, schema=JETCLASS, entries_per_chunk=100)]
+        most[jets] = max(held) - before
+    assert most[16_000] < 1.5 * most[4000]
+
+
+def test_a_chunk_that_does_not_hold_its_entries_is_refused(tmp_path):
+    numbers, offsets = np.zeros(3), np.array([0, 1, 2, 4])
+    sound(RawChunk(5, 8, {"a": numbers}, {"b": Ragged(offsets, np.zeros(4))}), path=tmp_path)
+    for chunk in (
+        RawChunk(5, 9, {"a": numbers}, {}),
+        RawChunk(5, 9, {}, {"b": Ragged(offsets, np.zeros(4))}),
+        RawChunk(5, 8, {}, {"b": Ragged(offsets, np.zeros(3))}),
+        RawChunk(5, 8, {}, {"b": Ragged(np.array([0, 2, 1, 4]), np.zeros(4))}),
+    ):
+        with pytest.raises(DataError, match=r"branch [ab] does not hold entries 5 to"):
+            sound(chunk, path=tmp_path)

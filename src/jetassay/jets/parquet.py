@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from jetassay.errors import DataError
 from jetassay.jets.sources import Ragged, RawChunk, sound
 
+_BUFFER = 1 << 18
+"""Bytes of a column that are read ahead; without it a whole row group, of any length, would be in memory."""
 _DAMAGE = (pa.ArrowException, OSError, ValueError)
 """What pyarrow raises for broken bytes, among it UnicodeDecodeError for names."""
 
@@ -22,7 +24,7 @@ class ParquetSource:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self._file = pq.ParquetFile(path)
+            self._file = pq.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False)
             schema = self._file.schema_arrow
         except _DAMAGE as error:
             raise _broken(path, error) from error
