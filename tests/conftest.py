@@ -1,4 +1,4 @@
-"""What tests of several stages share: tiny untrained cards and a small simulated sample. Everything goes to temporary folders."""
+"""What tests of several stages share: tiny untrained cards and a small simulated sample, in temporary folders."""
 
 import pytest
 

@@ -55,3 +55,11 @@ def test_what_is_wrong_in_a_suite_is_named(tmp_path, change, message):
 def test_a_missing_suite_file_is_named(tmp_path):
     with pytest.raises(ConfigError, match="cannot be read"):
         read_suite(tmp_path / "none.toml")
+
+
+def test_a_suite_moves_to_other_jets_and_keeps_what_it_measures(tmp_path):
+    default = suites()["default"]
+    moved = default.on(dataset="jetclass", folder=tmp_path)
+    assert (moved.dataset.card, moved.dataset.folder, moved.dataset.jets) == ("jetclass", tmp_path, None)
+    assert (moved.probe, moved.backbones) == (default.probe, default.backbones)
+    assert default.on() is default

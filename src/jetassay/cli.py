@@ -91,15 +91,7 @@ def run(
     from jetassay.suite import find_suite
 
     chosen = find_suite(suite)
-    if dataset is not None or data is not None:
-        changed = {
-            "card": dataset or chosen.dataset.card,
-            "folder": data,
-            "on_invalid": chosen.dataset.on_invalid,
-        }
-        same = dataset is None or dataset == chosen.dataset.card
-        kept = chosen.dataset.model_copy(update={"folder": data}) if same else type(chosen.dataset)(**changed)
-        chosen = chosen.model_copy(update={"dataset": kept})
+    chosen = chosen.on(dataset=dataset, folder=data)
     result = run_suite(chosen, reporter=Reporter(quiet=quiet))
     print(result.summary(width=_width()))
     if result.problems:
@@ -130,7 +122,7 @@ def simulate(
 ) -> None:
     """Simulate jets in the JetClass schema with Pythia 8, a parametric detector and FastJet."""
     from jetassay.jets.classes import CLASS_NAMES
-    from jetassay.simulation.sample import Recipe
+    from jetassay.simulation.recipe import Recipe
     from jetassay.simulation.sample import simulate as run_simulation
 
     chosen = CLASS_NAMES if classes == "all" else tuple(name.strip() for name in classes.split(","))

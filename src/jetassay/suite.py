@@ -89,6 +89,16 @@ class Suite(Record):
             raise ValueError(f"backbones listed twice: {', '.join(doubles)}")
         return self
 
+    def on(self, *, dataset: str | None = None, folder: Path | None = None) -> "Suite":
+        """The same suite on other jets: another dataset's card, or other files of the same one."""
+        if dataset is None and folder is None:
+            return self
+        if dataset is None or dataset == self.dataset.card:
+            choice = self.dataset.model_copy(update={"folder": folder})
+        else:
+            choice = DatasetChoice(card=dataset, folder=folder, on_invalid=self.dataset.on_invalid)
+        return self.model_copy(update={"dataset": choice})
+
 
 def read_suite(path: Path) -> Suite:
     """The suite in `path`. Raises `ConfigError` naming the file and every wrong or unknown key."""
