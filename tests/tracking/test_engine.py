@@ -53,6 +53,14 @@ def test_a_deleted_experiment_is_named_with_what_brings_it_back(tracking, report
         open_tracking(reporter=reporter)
 
 
+def test_an_experiment_whose_artifacts_lie_with_a_server_is_left_alone(database, reporter, tmp_path, monkeypatch):
+    with sqlite3.connect(database) as connection:
+        connection.execute("UPDATE experiments SET artifact_location = 'mlflow-artifacts:/1' WHERE name = 'jetassay'")
+    connection.close()
+    with pytest.raises(TrackingError, match="made through a server"):
+        open_tracking(reporter=reporter)
+
+
 def test_a_store_of_another_schema_version_is_named_with_what_to_do(database, reporter, tmp_path, monkeypatch):
     other = tmp_path / "other.db"  # another path, for MLflow keeps open stores by address
     database.rename(other)

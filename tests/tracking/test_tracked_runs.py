@@ -1,5 +1,6 @@
 import json
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -147,6 +148,15 @@ def test_recording_the_same_result_again_adds_nothing(record, tracking):
     assert len(tracking.find("attributes.status != 'none'")) == 3
 
 
+def test_two_who_record_the_same_result_at_the_same_time_record_it_once(make_record, reporter, tracking):
+    with ThreadPoolExecutor(2) as pool:
+        both = list(pool.map(lambda _: record_suite(make_record(), reporter=reporter), range(2)))
+    assert both[0].runs == both[1].runs
+    assert both[0].suite_run == both[1].suite_run
+    assert sorted(each.written for each in both) == [0, 3]
+    assert len(tracking.find(COMPLETE)) == 3
+
+
 def test_a_changed_result_is_a_new_run_and_the_old_one_is_no_longer_current(record, tracking):
     old, new = record(auc=0.95), record(auc=0.96)
     assert new.runs["mlp", 0] == old.runs["mlp", 0]
@@ -240,10 +250,17 @@ def test_a_failure_while_a_run_is_written_marks_it_failed_and_the_next_try_compl
     [(ValueError, "FAILED"), (SystemExit, "FAILED"), (KeyboardInterrupt, "KILLED"), (InterruptedRunError, "KILLED")],
 )
 def test_whatever_ends_a_suite_shows_on_its_run(tracking, reporter, error, status):
-    with pytest.raises(error), open_suite_run(suite="trial", suite_id="trial-0001", reporter=reporter) as opened:
-        assert tracking.client.get_run(opened.run_id).info.status == "RUNNING"
-        raise error
-    assert tracking.client.get_run(opened.run_id).info.status == status
+    run_ids = []
+
+    def suite():
+        with open_suite_run(suite="trial", suite_id="trial-0001", reporter=reporter) as opened:
+            run_ids.append(opened.run_id)
+            assert tracking.client.get_run(opened.run_id).info.status == "RUNNING"
+            raise error
+
+    with pytest.raises(error):
+        suite()
+    assert tracking.client.get_run(run_ids[0]).info.status == status
 
 
 def test_a_suite_that_ends_well_is_recorded_in_the_run_that_was_open(tracking, reporter, make_record):
@@ -258,7 +275,7 @@ def test_a_store_that_cannot_be_written_to_ends_in_one_plain_error(record, datab
     connection.execute("DROP TABLE runs")
     connection.commit()
     connection.close()
-    with pytest.raises(TrackingError, match="failed: .*no such table: runs"):
+    with pytest.raises(TrackingError, match=r"failed: .*no such table: runs"):
         record()
     assert "Traceback" not in capfd.readouterr().err
 

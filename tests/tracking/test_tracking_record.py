@@ -1,3 +1,4 @@
+import pandas as pd
 import pytest
 from tracking_samples import frame_of, pair_scores, probe_scores
 
@@ -10,6 +11,12 @@ def test_the_digest_does_not_depend_on_the_order_of_rows_nor_on_the_run_they_are
     frame = frame_of(*probe_scores("mlp"))
     again = frame.iloc[::-1].assign(run_id="0123")
     assert result_digest(frame, {}) == result_digest(again, {})
+
+
+def test_the_digest_survives_the_way_over_the_disk(tmp_path):
+    frame = frame_of(*probe_scores("mlp", auc=1 / 3), *pair_scores("mlp", "part-mini"))
+    frame.to_parquet(tmp_path / "scores.parquet", index=False)
+    assert result_digest(pd.read_parquet(tmp_path / "scores.parquet"), {}) == result_digest(frame, {})
 
 
 def test_the_digest_does_not_depend_on_a_new_measurement_of_speed():

@@ -98,6 +98,12 @@ def test_a_dead_server_is_known_within_seconds_and_the_message_says_nothing_is_l
     assert time.monotonic() - start < 5
 
 
+def test_a_dead_database_server_is_known_within_seconds(point_at):
+    point_at(f"postgresql://ann:secret@127.0.0.1:{free_port()}/runs")
+    with pytest.raises(ServerAwayError, match=r"postgresql://127\.0\.0\.1:\d+/runs does not answer"):
+        resolve_store().check()
+
+
 def test_a_server_that_accepts_and_never_answers_is_dead_too(point_at, monkeypatch):
     monkeypatch.setattr(store_module, "_SERVER_TIMEOUT_S", 0.3)
     with socket.socket() as silent:

@@ -123,11 +123,17 @@ def _create_experiment(client: Any, store: Store) -> str:
 def _follow_move(tracking: Tracking, recorded: str, reporter: Reporter) -> None:
     """Where the database was moved with its folder, let the artifacts' absolute addresses follow.
 
-    Otherwise new artifacts would go to the old place, and old ones would not be found.
+    Otherwise new artifacts would go to the old place, and old ones would not be found. Raises `TrackingError` for an
+    experiment whose artifacts only a server can reach.
     """
     store = tracking.store
     if store.database is None or store.artifacts is None or recorded == store.artifacts:
         return
+    if not recorded.startswith("file:"):
+        raise TrackingError(
+            f"{store.shown}: the experiment '{EXPERIMENT}' was made through a server and keeps its artifacts at "
+            f"{recorded}. Start that server and set MLFLOW_TRACKING_URI to its address."
+        )
     reporter.line(f"{store.shown} was moved here: its artifacts are now looked for beside it")
     with sqlite3.connect(store.database) as connection:
         for table, column in [

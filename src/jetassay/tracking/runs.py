@@ -183,7 +183,7 @@ def _backbone_writer(
         "result_digest": result_digest(rows, facts),
         "role": backbone.role,
         "weights_sha256": backbone.weights_sha256 or "none",
-        "mlflow.note.content": backbone.description,
+        **({"mlflow.note.content": backbone.description} if backbone.description else {}),
     }
 
     def write() -> str:

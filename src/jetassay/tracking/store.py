@@ -5,6 +5,7 @@ store is next opened. To share runs between machines, use a server (`MLFLOW_TRAC
 """
 
 import os
+import socket
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ ON_DISK = "Scores are on disk first, so nothing is lost: run the same suite agai
 _SERVER_TIMEOUT_S = 5.0
 _LOCK_TIMEOUT_S = 600.0
 _SQLITE = "sqlite:///"
-_DATABASES = ("postgresql", "mysql", "mssql")
+_DATABASES = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}  # and their usual ports
 _SQLITE_MAGIC = b"SQLite format 3\x00"
 
 
@@ -65,12 +66,14 @@ class Store:
         """Fail now, with a reason, rather than after the minutes for which MLflow would try again.
 
         Raises `ServerAwayError` for a server that does not answer within seconds, and `TrackingError` for a
-        database file that is none or cannot be written.
+        database file that is none or that cannot be written to.
         """
         if self.is_server:
             _check_server(self.uri, shown=self.shown)
         elif self.database is not None:
             _check_database(self.database)
+        else:
+            _check_listening(self.uri, shown=self.shown)
 
     def lock(self) -> FileLock:
         """One process at a time: MLflow's first creation of a database does not bear company."""
@@ -124,6 +127,18 @@ def _check_server(uri: str, *, shown: str) -> None:
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise ServerAwayError(f"The tracking server at {shown} does not answer ({reason}). {ON_DISK}") from error
+
+
+def _check_listening(uri: str, *, shown: str) -> None:
+    """Whether a database server takes connections; one that is reached by a socket in a file is left to MLflow."""
+    parts = urlsplit(uri)
+    port = parts.port or _DATABASES.get(parts.scheme.partition("+")[0])
+    if not parts.hostname or port is None:
+        return
+    try:
+        socket.create_connection((parts.hostname, port), timeout=_SERVER_TIMEOUT_S).close()
+    except OSError as error:
+        raise ServerAwayError(f"The database server at {shown} does not answer ({error}). {ON_DISK}") from error
 
 
 def _check_database(path: Path) -> None:
