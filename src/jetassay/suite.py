@@ -48,9 +48,8 @@ class ProbeChoice(Record):
     def _known(self) -> Self:
         unknown = sorted(set(self.signals) - set(SIGNAL_NAMES))
         if unknown:
-            raise ValueError(
-                f"unknown signals {', '.join(unknown)}; known: {', '.join(SIGNAL_NAMES)} ({BACKGROUND} is the background)"
-            )
+            known = f"{', '.join(SIGNAL_NAMES)} (the background is {BACKGROUND})"
+            raise ValueError(f"unknown signals {', '.join(unknown)}; known: {known}")
         return self
 
 
