@@ -247,3 +247,7 @@ def _width() -> int:
 def main() -> None:
     """Entry point."""
     app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""The command line: light help, plain errors, exit codes that mean what they say."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from jetassay.cli import app
+
+COMMANDS = [
+    "run",
+    "list",
+    "simulate",
+    "inspect",
+    "embed",
+    "results",
+    "export",
+    "report",
+    "ui",
+    "throughput",
+    "train-mini",
+]
+
+
+def call(*words):
+    return CliRunner().invoke(app, list(words), catch_exceptions=False)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(command):
+    result = call(command, "--help")
+    assert result.exit_code == 0
+    assert f"Example: jetassay {command}" in " ".join(result.output.split())
+
+
+def test_help_imports_nothing_heavy():
+    heavy = ["torch", "mlflow", "sklearn", "matplotlib", "seaborn", "uproot", "awkward", "pandas", "numba", "pythia8mc"]
+    code = f"import sys, jetassay.cli; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("what", ["backbones", "datasets", "tasks", "suites", "features"])
+def test_everything_can_be_listed(home, what):
+    result = call("list", what)
+    assert result.exit_code == 0
+    assert {
+        "backbones": "tiny-1",
+        "datasets": "jetclass2",
+        "tasks": "probe",
+        "suites": "default",
+        "features": "sophon",
+    }[what] in result.output
+
+
+def test_a_broken_card_is_listed_with_its_reason(home):
+    (home / "models" / "tiny-1" / "card.toml").write_text("nonsense = 1")
+    output = call("list", "backbones").output
+    line = next(line for line in output.splitlines() if line.startswith("tiny-1 "))
+    assert "broken" in line
+    assert "nonsense: Extra inputs are not permitted" in line
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["run", "defualt"], "Did you mean 'default'"),
+        (["run", "nowhere/mine.toml"], "cannot be read"),
+        (["inspect", "nowhere.root"], "nowhere.root"),
+        (["embed", "tiny-9", "a.root", "--output", "b.parquet"], "There is no backbone 'tiny-9'"),
+        (["embed", "tiny-1", "nowhere.root", "--output", "b.parquet"], "nowhere.root"),
+        (["simulate", "--classes", "Hxx", "--jets", "5", "--output", "out"], "Hxx"),
+        (["simulate", "--jets", "-5", "--output", "out"], "-5"),
+        (["results", "default"], "jetassay run default"),
+        (["run", "default", "--dataset", "jetclass"], "DATADIR_JetClass"),
+    ],
+)
+def test_an_error_is_one_plain_message_and_exit_code_1(home, words, message, monkeypatch):
+    monkeypatch.chdir(home)
+    result = call(*words)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: ")
+    assert message in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_wrong_usage_exits_with_2():
+    assert call("run", "--no-such-option").exit_code == 2
+    assert call("list", "nonsense").exit_code == 2
+
+
+def test_inspect_shows_counts_and_exits_with_0_for_a_sound_file(home, jets_folder):
+    result = call("inspect", str(jets_folder / "Hbb_000.root"))
+    assert result.exit_code == 0
+    assert "Hbb" in result.output
+
+
+def test_embed_writes_one_row_a_jet_and_keeps_what_is_there(home, jets_folder):
+    import pyarrow.parquet as pq
+
+    words = ["embed", "tiny-1", str(jets_folder / "Hbb_000.root"), "--output", str(home / "out.parquet"), "--quiet"]
+    assert call(*words).exit_code == 0
+    assert pq.read_table(home / "out.parquet").shape == (24, 2 + 16)
+    again = call(*words)
+    assert again.exit_code == 1
+    assert "--force" in again.stderr
+
+
+def test_a_suite_runs_from_another_folder_and_its_results_print_in_every_format(home, jets_folder):
+    (home / "mine.toml").write_text(
+        f"""
+name = "mine"
+title = "Mine"
+backbones = ["tiny-1", "jet-observables"]
+[dataset]
+card = "jetclass"
+folder = "{jets_folder}"
+[split]
+train = 1
+validation = 1
+test = 1
+[probe]
+signals = ["Hbb"]
+"""
+    )
+    program = [sys.executable, "-m", "jetassay.cli"]
+    done = subprocess.run(
+        [*program, "run", "mine.toml"], cwd=home, env=os.environ.copy(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "tiny-1" in done.stdout
+    assert "taken from the store" in done.stderr
+    assert "tiny-1" in call("results", "mine").stdout
+    assert json.loads(call("results", "mine", "--format", "json").stdout)["scores"]
+    assert call("results", "mine", "--format", "csv").stdout.startswith("schema,suite,dataset,")
