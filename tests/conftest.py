@@ -1,9 +1,14 @@
 """What tests of several stages share: tiny untrained cards and a small simulated sample, in temporary folders."""
 
 import pytest
+from hypothesis import settings
 
 from jetassay.simulation.recipe import Recipe
 from jetassay.simulation.sample import simulate
+
+# A busy machine is no reason to fail: examples have no time limit of their own.
+settings.register_profile("jetassay", deadline=None)
+settings.load_profile("jetassay")
 
 CARD = """
 name = "{name}"

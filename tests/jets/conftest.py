@@ -10,13 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import uproot
-from hypothesis import settings
 
 from jetassay.jets.schema import SCHEMAS, Schema
-
-# A busy machine is no reason to fail: examples have no time limit of their own.
-settings.register_profile("jetassay", deadline=None)
-settings.load_profile("jetassay")
 
 _SHARED = Path(__file__).parents[3] / "shared" / "data"
 
