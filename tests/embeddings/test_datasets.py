@@ -158,14 +158,15 @@ def test_a_damaged_table_is_computed_again_without_any_embedding(embed, store, b
     assert "warning" in listener.text
 
 
-def test_stopping_keeps_whole_shards_and_the_next_run_goes_on(embed, make_backbone, store, listener):
+@pytest.mark.parametrize("reason", [KeyboardInterrupt, SystemExit, DataError])
+def test_stopping_keeps_whole_shards_and_the_next_run_goes_on(embed, make_backbone, store, listener, reason):
     class Impatient(make_backbone):
         def embed(self, batch):
             if self.jets > 50:
-                raise KeyboardInterrupt
+                raise reason
             return super().embed(batch)
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(reason):
         embed(backbone=Impatient(), reporter=listener.reporter)
     assert len(embeddings_of(store)) == 1
     assert "stopped; 1 of 4 shards are whole and kept" in listener.text

@@ -1,11 +1,17 @@
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from jetassay.embeddings.datasets import embed_dataset
+from jetassay.embeddings.export import export_csv
 from jetassay.embeddings.files import embed_files
 from jetassay.errors import ConfigError, DataError
+from jetassay.jets.dataset import open_dataset
 from jetassay.jets.labels import LABEL_LISTS
 
+REAL = Path(__file__).parents[3] / "shared" / "data" / "jetclass_mixed_dev.root"
 LABELS = tuple(f"label_{name}" for name in LABEL_LISTS["jetclass"])
 
 
@@ -91,3 +97,16 @@ def test_the_same_file_twice_is_refused(embed, write):
     path = write("Hbb_000.parquet", 2)
     with pytest.raises(DataError, match="same name"):
         embed([path, path])
+
+
+@pytest.mark.skipif(not REAL.exists(), reason=f"no real jets at {REAL}")
+def test_real_jets_come_back_one_row_each_with_their_labels(embed, backbone, store, tmp_path):
+    frame = embed([REAL])
+    assert frame["entry_index"].tolist() == list(range(251))
+    assert frame["emb_0"].between(1, 128).all()
+    dataset = open_dataset("real", [REAL], schema="jetclass")
+    embedded = embed_dataset(backbone, dataset, store=store)
+    assert np.array_equal(embedded.embedding[:, 0], frame["emb_0"])
+    assert set(embedded.labels.tolist()) == set(range(10))
+    export_csv([embedded], output=tmp_path / "real.csv")
+    assert pd.read_csv(tmp_path / "real.csv")["label_name"].nunique() == 10

@@ -151,9 +151,9 @@ def _fill(
         if missing:
             with reporter.bar(label, sum(len(unit) for unit in missing)) as bar:
                 compute(missing, finished, bar.advance)
-    except KeyboardInterrupt:
-        reporter.line(f"{label}: stopped; {there + len(written)} of {len(units)} shards are whole and kept")
-        raise
+    finally:
+        if len(written) < len(missing):
+            reporter.line(f"{label}: stopped; {there + len(written)} of {len(units)} shards are whole and kept")
     spent = time.perf_counter() - began
     computed = f"{sum(written)} entries computed in {spent:.1f} s, " if missing else ""
     reporter.line(f"{label}: {computed}{there} of {len(units)} shards taken from the store")
