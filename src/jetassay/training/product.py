@@ -119,7 +119,11 @@ def _measured(sample: TrainingSample, progress: Progress, performance: Performan
     return {name: round(value, _DECIMALS) for name, value in found.items() if value is not None}
 
 
-_HEADER = "# Written by `make train-mini` from training.toml, which is the file to change.\n\n"
+_HEADER = """\
+# Written by `make train-mini` from training.toml, which is the file to change.
+# training.measured: on test files; auc_S_vs_QCD is that of p_S / (p_S + p_QCD) of the network's own outputs.
+
+"""
 
 
 def _labels_table(sample: TrainingSample, performance: Performance) -> bytes:
