@@ -7,16 +7,15 @@ from jetassay.backbones.loading import load_backbone
 from jetassay.embeddings.batching import Batching, between, sort_by_length, split_sorted
 from jetassay.features.batch import InputBatch
 from jetassay.features.inputs import compute_inputs
-from jetassay.throughput import measurable_cards
 
 BATCH_SIZES = (1, 16, 64, 256)
 FEWEST_JETS, MOST_JETS = 64, 256  # in a round
-CARDS, _ = measurable_cards()
 
 
-@pytest.fixture(scope="module", params=CARDS)
+@pytest.fixture(scope="module")
 def backbone(request):
-    return load_backbone(CARDS[request.param])
+    """Every backbone that is here, one after the other."""
+    return load_backbone(request.param)
 
 
 @pytest.fixture(scope="module")

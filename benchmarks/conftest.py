@@ -77,11 +77,19 @@ def measure(benchmark):
 
 LOAD_BEFORE = pytest.StashKey[float]()
 FAILED = pytest.StashKey[dict[str, str]]()
+CARDS = pytest.StashKey[tuple]()
 
 
 def pytest_configure(config):
     config.stash[LOAD_BEFORE] = os.getloadavg()[0]
     config.stash[FAILED] = {}
+    config.stash[CARDS] = measurable_cards()
+
+
+def pytest_generate_tests(metafunc):
+    if "backbone" in metafunc.fixturenames:
+        cards, _ = metafunc.config.stash[CARDS]
+        metafunc.parametrize("backbone", cards.values(), ids=cards.keys(), indirect=True, scope="module")
 
 
 def pytest_exception_interact(node, call):
@@ -111,5 +119,5 @@ def pytest_benchmark_update_commit_info(commit_info):
 def pytest_benchmark_update_json(config, output_json):
     for each in output_json["benchmarks"]:
         each["extra_info"]["jets_per_s"] = each["extra_info"]["jets"] / each["stats"]["median"]
-    output_json["skipped"] = measurable_cards()[1]
+    output_json["skipped"] = config.stash[CARDS][1]
     output_json["failed"] = config.stash[FAILED]
