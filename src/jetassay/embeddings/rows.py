@@ -13,8 +13,8 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from jetassay.embeddings.atomic import whole_file
 from jetassay.errors import ConfigError
+from jetassay.whole_files import whole_file
 
 SUFFIXES = (".parquet", ".csv")
 

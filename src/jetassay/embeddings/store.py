@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from jetassay.embeddings.atomic import whole_file
 from jetassay.errors import StoreError
+from jetassay.whole_files import whole_file
 
 Facts = Mapping[str, Any]
 Column = NDArray[Any]

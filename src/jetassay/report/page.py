@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from jetassay.report.tables import REJECTION, leaderboard_cells, throughput_cells
+from jetassay.whole_files import whole_file
 
 _STYLE = """
 :root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }
@@ -34,7 +35,7 @@ def write_page(
     protocol: str,
     path: Path,
 ) -> Path:
-    """Write the page to `path` whole (a temporary file is renamed) and return `path`."""
+    """Write the page to `path` whole or not at all and return `path`."""
     parts = [f"<h1>{html.escape(title)}</h1>", f"<p class=note>{html.escape(_headline(provenance))}</p>"]
     by_name = {each.stem: each for each in figures}
     if "probe" in set(frame["task"]):
@@ -59,9 +60,8 @@ def write_page(
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(title)}</title>"
         f'<meta name=viewport content="width=device-width"><style>{_STYLE}</style><body>{"".join(parts)}</body></html>'
     )
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(document, encoding="utf-8")
-    temporary.replace(path)
+    with whole_file(path) as partial:
+        partial.write_text(document, encoding="utf-8")
     return path
 
 

@@ -23,6 +23,7 @@ from jetassay.report.tables import (
     matrix,
     throughput_cells,
 )
+from jetassay.whole_files import whole_file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +51,15 @@ class Results:
     def save(self) -> None:
         """Write scores as parquet and CSV, counts and provenance; each file whole or not at all."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        _replace(self.folder / "scores.parquet", lambda path: self.frame.to_parquet(path, index=False))
-        _replace(self.folder / "scores.csv", lambda path: self.frame.to_csv(path, index=False))
-        _replace(self.folder / "counts.csv", lambda path: self.counts.to_csv(path, index_label="split"))
+        with whole_file(self.folder / "scores.parquet") as path:
+            self.frame.to_parquet(path, index=False)
+        with whole_file(self.folder / "scores.csv") as path:
+            self.frame.to_csv(path, index=False)
+        with whole_file(self.folder / "counts.csv") as path:
+            self.counts.to_csv(path, index_label="split")
         about = {"suite": self.suite, "title": self.title, "protocol": self.protocol, **self.provenance}
-        _replace(self.folder / "provenance.json", lambda path: path.write_text(json.dumps(about, indent=1) + "\n"))
+        with whole_file(self.folder / "provenance.json") as path:
+            path.write_text(json.dumps(about, indent=1) + "\n")
 
     def draw(self) -> Path:
         """Draw all figures and the page; gives the page's path."""
@@ -126,7 +131,8 @@ def render_results(suite: str, *, format: str, output: Path | None, width: int) 
     if format == "parquet":
         if output is None:
             raise ConfigError("parquet is not text: give --output FILE.parquet")
-        _replace(output, lambda path: results.frame.to_parquet(path, index=False))
+        with whole_file(output) as path:
+            results.frame.to_parquet(path, index=False)
         return str(output)
     if format == "csv":
         text = results.frame.to_csv(index=False).rstrip("\n")
@@ -137,16 +143,11 @@ def render_results(suite: str, *, format: str, output: Path | None, width: int) 
         text = results.table(width=width)
     if output is None:
         return text
-    _replace(output, lambda path: path.write_text(text + "\n", encoding="utf-8"))
+    with whole_file(output) as path:
+        path.write_text(text + "\n", encoding="utf-8")
     return str(output)
 
 
 def redraw(suite: str) -> Path:
     """Draw figures and page again from the scores on disk; gives the page's path."""
     return load_results(suite).draw()
-
-
-def _replace(path: Path, write: Any) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    write(temporary)
-    temporary.replace(path)

@@ -15,13 +15,13 @@ from torch import nn
 from torch.nn import functional
 
 from jetassay.backbones.padding import pad
-from jetassay.embeddings.atomic import whole_file
 from jetassay.errors import ConvergenceError
 from jetassay.progress import Bar, Reporter
 from jetassay.training.batches import by_multiplicity, epoch_steps, steps_per_epoch
 from jetassay.training.evaluation import measure
 from jetassay.training.recipe import Optimisation
 from jetassay.training.sample import LabelledInputs, TrainingSample
+from jetassay.whole_files import whole_file
 
 MAX_CLASS_WEIGHT = 5.0
 _INFERENCE_BATCH = 64

@@ -15,12 +15,12 @@ import torch
 from safetensors.torch import save
 
 from jetassay.backbones.card import read_card
-from jetassay.embeddings.atomic import whole_file
 from jetassay.training.evaluation import Performance
 from jetassay.training.loop import Epoch, Progress
 from jetassay.training.recipe import TrainingRecipe
 from jetassay.training.sample import TrainingSample
 from jetassay.training.toml import to_toml
+from jetassay.whole_files import whole_file
 
 WEIGHTS_FILE, CURVES_FILE, LABELS_FILE, CARD_FILE = "weights.safetensors", "curves.csv", "labels.csv", "card.toml"
 _DECIMALS = 5
