@@ -8,12 +8,13 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow.exceptions import MlflowException
 from tracking_samples import DIGEST, frame_of, pair_scores, probe_scores
 
 from jetassay.errors import InterruptedRunError, TrackingError
 from jetassay.tracking import writing
 from jetassay.tracking.runs import open_suite_run, record_suite
-from jetassay.tracking.store import ServerAwayError
+from jetassay.tracking.store import ServerAwayError, Store
 from jetassay.tracking.views import VIEW_TAG, decode_view
 
 COMPLETE = "attributes.status = 'FINISHED'"
@@ -210,6 +211,7 @@ def test_the_leaderboard_view_shows_the_current_runs_best_first(record, tracking
         "metrics.`auc/Hbb_vs_QCD`",
     ]
     assert "metrics.`throughput/jets_per_s`" in state["selectedColumns"]
+    assert state["groupBy"] is None  # with one seed each there is nothing to average
     assert {run.info.run_id for run in tracking.find(state["searchFilter"])} == set(recorded.runs.values())
 
 
@@ -289,6 +291,19 @@ def test_a_server_that_is_away_stops_the_recording_but_not_the_computing(monkeyp
             opened.record(make_record())
     assert computed
     assert "does not answer" in said()
+
+
+def test_a_server_that_leaves_in_the_middle_is_named_as_away(tracking, reporter, make_record, monkeypatch, said):
+    def leave(*_, **__):
+        monkeypatch.setattr(Store, "check", away)
+        raise MlflowException("Max retries exceeded")
+
+    def away(_):
+        raise ServerAwayError("does not answer")
+
+    monkeypatch.setattr(writing, "per_class_table", leave)
+    with pytest.raises(ServerAwayError, match="does not answer"):
+        record_suite(make_record(), reporter=reporter)
 
 
 def test_results_of_a_time_without_server_are_sent_when_it_is_back(

@@ -12,8 +12,9 @@ from jetassay.tracking.views import (
 )
 
 
-def state():
-    return leaderboard_state(columns=["mean/auc", "auc/Hbb_vs_QCD"], order_by="mean/auc", where="tags.suite = 'ünï'")
+def state(**changed):
+    asked = {"columns": ["mean/auc", "auc/Hbb_vs_QCD"], "order_by": "mean/auc", "where": "tags.suite = 'ünï'"}
+    return leaderboard_state(**(asked | {"grouped": True} | changed))
 
 
 def test_a_view_is_read_back_as_it_was_written():
@@ -35,15 +36,17 @@ def test_a_view_groups_seeds_of_a_backbone_and_names_its_columns():
         "groupByKeys": [{"mode": "tag", "groupByData": "backbone"}],
     }
     assert state()["selectedColumns"] == ["metrics.`mean/auc`", "metrics.`auc/Hbb_vs_QCD`"]
+    assert state()["columnOrder"] == state()["selectedColumns"]
+    assert state(grouped=False)["groupBy"] is None
 
 
 def test_without_a_mean_the_newest_run_comes_first():
-    assert leaderboard_state(columns=[], order_by=None, where="")["orderByKey"] == "attributes.start_time"
+    assert state(columns=[], order_by=None)["orderByKey"] == "attributes.start_time"
 
 
 def test_a_view_of_many_columns_fits_into_a_tag():
     columns = [f"rejection/Class{number}_vs_QCD_at_0.995" for number in range(400)]
-    assert len(encode_view("many", leaderboard_state(columns=columns, order_by=columns[0], where=""))) < 20000
+    assert len(encode_view("many", state(columns=columns))) < 20000
 
 
 def test_links_are_whole_or_relative():

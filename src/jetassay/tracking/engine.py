@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # standard output is for our answer alone
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # 7 would mean minutes of waiting for a server that left
 
 import requests
@@ -151,7 +152,10 @@ def _follow_move(tracking: Tracking, recorded: str, reporter: Reporter) -> None:
 
 @contextmanager
 def told_plainly(store: Store) -> Iterator[None]:
-    """Whatever MLflow, its database or its server raise becomes a `TrackingError`, without MLflow's own log lines."""
+    """Whatever MLflow, its database or its server raise becomes a `TrackingError`, without MLflow's own log lines.
+
+    A server that has left meanwhile becomes a `ServerAwayError`.
+    """
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     levels = [each.level for each in loggers]
     for each in loggers:
@@ -159,6 +163,7 @@ def told_plainly(store: Store) -> Iterator[None]:
     try:
         yield
     except (MlflowException, SQLAlchemyError, requests.RequestException, sqlite3.Error, OSError) as error:
+        store.check()
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise TrackingError(f"Tracking in {store.shown} failed: {reason} {ON_DISK}") from error
     finally:

@@ -100,5 +100,5 @@ def _end(tracking: Tracking, run_id: str, status: str, reporter: Reporter) -> No
     try:
         with told_plainly(tracking.store):
             tracking.client.set_terminated(run_id, status)
-    except TrackingError as error:
-        reporter.warning(f"run {run_id} could not be marked {status}: {error}")
+    except TrackingError:
+        reporter.warning(f"run {run_id} could not be marked {status}; the next start on this machine marks it KILLED")

@@ -236,7 +236,12 @@ def _save_view(tracking: Tracking, record: SuiteRecord, columns: list[str], repo
     """Save the leaderboard with the experiment; gives its key, or None: no result is worth less for the want of it."""
     means = [f"mean/{metric}" for metric in ("auc", "rejection") if any(name.startswith(metric) for name in columns)]
     where = f"tags.suite_id = '{record.suite_id}' AND tags.kind = 'backbone' AND tags.current = 'true'"
-    state = leaderboard_state(columns=[*means, *columns], order_by=means[0] if means else None, where=where)
+    state = leaderboard_state(
+        columns=[*means, *columns],
+        order_by=means[0] if means else None,
+        where=where,
+        grouped=any(len(record.seeds(each.name)) > 1 for each in record.backbones),
+    )
     key = f"jetassay-{record.suite}"
     try:
         with told_plainly(tracking.store):

@@ -17,6 +17,7 @@ from jetassay.tracking.store import LOCAL_PAGES
 
 VIEW_TAG = "mlflow.sharedViewState."
 _PREFIX = "deflate;"
+_BY_BACKBONE = {"aggregateFunction": "average", "groupByKeys": [{"mode": "tag", "groupByData": "backbone"}]}
 
 
 def encode_view(name: str, state: Mapping[str, Any]) -> str:
@@ -33,18 +34,22 @@ def decode_view(value: str) -> tuple[str, dict[str, Any]]:
     return view["name"], state
 
 
-def leaderboard_state(*, columns: Sequence[str], order_by: str | None, where: str) -> dict[str, Any]:
-    """Runs that match `where`, grouped by backbone and averaged over seeds, best `order_by` first.
+def leaderboard_state(*, columns: Sequence[str], order_by: str | None, where: str, grouped: bool) -> dict[str, Any]:
+    """Runs that match `where`, best `order_by` first.
 
-    columns, order_by: metric names
+    columns, order_by: metric names; columns are shown in this order, wide enough for their names
     where: a filter in MLflow's search language
+    grouped: whether runs of one backbone stand together under their average
     """
+    shown = {f"metrics.`{name}`": 8 * len(name) + 30 for name in columns}  # about 8 pixels a letter
     return {
-        "selectedColumns": [f"metrics.`{name}`" for name in columns],
+        "selectedColumns": list(shown),
+        "columnOrder": list(shown),
+        "columnWidths": shown,
         "orderByKey": f"metrics.`{order_by}`" if order_by else "attributes.start_time",
         "orderByAsc": False,
         "searchFilter": where,
-        "groupBy": {"aggregateFunction": "average", "groupByKeys": [{"mode": "tag", "groupByData": "backbone"}]},
+        "groupBy": _BY_BACKBONE if grouped else None,
         "runsHiddenMode": "SHOW_ALL",
     }
 
