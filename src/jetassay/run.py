@@ -1,24 +1,13 @@
-"""The path on one screen: files, jets, inputs, embeddings, scores, runs, report. Each step stands in `steps.py`."""
+"""The path on one screen: files, jets, inputs, embeddings, scores, runs, report. The steps stand in `steps.py`."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from jetassay.bookkeeping import Clock, count_jets, provenance_of, settings_digest, track
 from jetassay.errors import ConfigError
 from jetassay.progress import Reporter
 from jetassay.report.results import Results
-from jetassay.steps import (
-    Clock,
-    count_jets,
-    embed_all,
-    find_jets,
-    load_backbones,
-    measure_throughput,
-    provenance_of,
-    score_all,
-    settings_digest,
-    split_jets,
-    track,
-)
+from jetassay.steps import embed_all, find_jets, load_backbones, measure_throughput, score_all, split_jets
 from jetassay.suite import Suite
 
 

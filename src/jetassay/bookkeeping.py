@@ -1,0 +1,156 @@
+"""What a suite says about itself: jets counted, provenance, timing, and its runs in MLflow."""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from jetassay import __version__
+from jetassay.errors import TrackingError
+from jetassay.jets.dataset import DataFile, Dataset
+from jetassay.progress import Reporter
+from jetassay.report.results import Results
+from jetassay.suite import Suite
+from jetassay.tasks.catalogue import TASKS
+
+if TYPE_CHECKING:
+    from jetassay.backbones.loading import TorchBackbone
+    from jetassay.embeddings.embedded import Embedded
+    from jetassay.tracking.runs import SuiteRun
+
+Files = Mapping[str, tuple[DataFile, ...]]
+
+
+class Clock:
+    """Wall time of each stage."""
+
+    def __init__(self) -> None:
+        self.spent_s: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        """Time what is done within."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.spent_s[stage] = self.spent_s.get(stage, 0.0) + time.perf_counter() - began
+
+    def text(self) -> str:
+        """One line with every stage and the total."""
+        stages = ", ".join(f"{stage} {spent:.1f} s" for stage, spent in self.spent_s.items())
+        return f"{stages}; {sum(self.spent_s.values()):.1f} s in all"
+
+
+def settings_digest(suite: Suite, dataset: Dataset, backbones: "Mapping[str, TorchBackbone]") -> str:
+    """32 hex digits that are equal for executions that must give equal numbers."""
+    facts = {
+        "suite": suite.model_dump(mode="json", exclude={"title": True, "dataset": {"folder"}, "throughput": True}),
+        "data": dataset.digest,
+        "weights": {name: [each.card.digest(), each.weights_sha256] for name, each in backbones.items()},
+        "tasks": {name: TASKS[name].version for name in TASKS},
+        "jetassay": __version__,
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def count_jets(embedded: "Mapping[str, Embedded]", splits: Files) -> pd.DataFrame:
+    """Jets of each split and class, and what was dropped or truncated on the way; entries in = jets + dropped."""
+    jets = next(iter(embedded.values())).jets
+    rows = {}
+    for split, files in splits.items():
+        chosen = jets.in_files(files)
+        names = {file.name for file in files}
+        counts = [each for file, each in zip(jets.files, jets.counts, strict=True) if file.name in names]
+        per_class = np.bincount(jets.labels[chosen], minlength=len(jets.label_names))
+        rows[split] = {
+            "files": len(files),
+            "entries": sum(each.entries for each in counts),
+            "jets": int(chosen.sum()),
+            "dropped": sum(sum(each.dropped.values()) for each in counts),
+            **dict(zip(jets.label_names, per_class.tolist(), strict=True)),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("split")
+
+
+def provenance_of(
+    suite: Suite,
+    dataset: Dataset,
+    backbones: "Mapping[str, TorchBackbone]",
+    embedded: "Mapping[str, Embedded]",
+    *,
+    clock: Clock,
+) -> dict[str, Any]:
+    """Everything the numbers depend on, for the disk and for tracking."""
+    from jetassay.embeddings.threads import usable_cores
+    from jetassay.tracking.provenance import collect_provenance
+
+    some = next(iter(embedded.values())).jets.total
+    return collect_provenance(
+        parameters=suite.model_dump(mode="json"),
+        data={
+            "dataset": dataset.name,
+            "digest": dataset.digest,
+            "files": len(dataset.files),
+            "entries": some.entries,
+            "jets": some.jets,
+            "dropped": dict(some.dropped),
+            "truncated_jets": {name: each.counts.truncated_jets for name, each in embedded.items()},
+        },
+        weights={name: each.weights_sha256 for name, each in backbones.items()},
+        seed=suite.split.seed,
+        threads=suite.threads or usable_cores(),
+        timing_s=clock.spent_s,
+    )
+
+
+def track(
+    opened: "SuiteRun",
+    results: Results,
+    backbones: "Mapping[str, TorchBackbone]",
+    embedded: "Mapping[str, Embedded]",
+    identity: str,
+    *,
+    reporter: Reporter,
+) -> tuple[dict[str, str], Results]:
+    """Send what is on disk to MLflow; gives links, and the results with run ids (saved again)."""
+    from jetassay.tracking.record import BackboneRecord, SuiteRecord
+
+    record = SuiteRecord(
+        suite=results.suite,
+        suite_id=identity,
+        frame=results.frame,
+        provenance=results.provenance,
+        backbones=tuple(
+            BackboneRecord(
+                name=name,
+                role=backbone.card.role,
+                weights_sha256=backbone.weights_sha256,
+                parameters={
+                    "architecture": backbone.card.architecture,
+                    "feature_set": backbone.card.feature_set,
+                    "embedding_dim": backbone.card.embedding_dim,
+                },
+                timing_s={"embedding": embedded[name].cost.seconds},
+                description=f"{backbone.card.title}\n\n{backbone.card.notes}".strip(),
+            )
+            for name, backbone in backbones.items()
+        ),
+        artifacts=tuple(sorted(path for path in results.folder.iterdir() if not path.name.startswith("."))),
+        description=results.markdown(),
+    )
+    try:
+        recorded = opened.record(record)
+    except TrackingError as error:
+        reporter.warning(str(error))
+        return {"tracking": f"not sent: {error}"}, results
+    results = replace(results, frame=recorded.with_run_ids(results.frame))
+    results.save()
+    links = {"tracking": recorded.store, "leaderboard": recorded.leaderboard, "side by side": recorded.compare}
+    return links, results
