@@ -106,7 +106,8 @@ def fill_tables(units: Sequence[Unit[TableRecipe]], *, store: EmbeddingStore, re
             finished(unit, tabulate(unit))
             advance(len(unit))
 
-    _fill("table of jets", units, compute, store=store, reporter=reporter)
+    # Every backbone of a suite comes by here: a line each time would say nothing.
+    _fill("table of jets", units, compute, store=store, reporter=reporter, mention_complete=False)
 
 
 def fill_embeddings(
@@ -137,6 +138,7 @@ def _fill(
     *,
     store: EmbeddingStore,
     reporter: Reporter,
+    mention_complete: bool = True,
 ) -> None:
     missing = [unit for unit in units if not _holds(store, unit, reporter)]
     there = len(units) - len(missing)
@@ -154,6 +156,8 @@ def _fill(
     finally:
         if len(written) < len(missing):
             reporter.line(f"{label}: stopped; {there + len(written)} of {len(units)} shards are whole and kept")
+    if not missing and not mention_complete:
+        return
     spent = time.perf_counter() - began
     computed = f"{sum(written)} entries computed in {spent:.1f} s, " if missing else ""
     reporter.line(f"{label}: {computed}{there} of {len(units)} shards taken from the store")
