@@ -66,7 +66,7 @@ def write_backbone(
     _log_inputs(tracking, run_id, rows, model_id=model_id)
     table = per_class_table(rows)
     if len(table):
-        tracking.client.log_table(run_id, table, "per_class.json")
+        tracking.client.log_table(run_id, table.astype(object), "per_class.json")  # plain objects: JSON has no NA
     about = {"backbone": backbone.name, "role": backbone.role, "weights_sha256": backbone.weights_sha256, "seed": seed}
     log_json(tracking, run_id, {**record.provenance, **about, "parameters": parameters}, "provenance.json")
     _log_scores(tracking, run_id, rows)
