@@ -1,12 +1,14 @@
 """The shipped recipes and what identifies them."""
 
+import pickle
 from dataclasses import replace
+from functools import partial
 
+import numpy as np
 import pytest
 
-from jetassay.errors import ConfigError, UnknownNameError
-from jetassay.features import quantities
-from jetassay.features.quantities import QUANTITIES, columns_of
+from jetassay.errors import ConfigError, LeakageError, UnknownNameError
+from jetassay.features.quantities import QUANTITIES, Quantity, columns_of
 from jetassay.features.recipe import Feature, FeatureSet
 from jetassay.features.sets import FEATURE_SETS
 
@@ -70,13 +72,25 @@ def test_the_digest_does_not_move_with_names_and_sources():
     assert renamed.digest() == feature_set.digest()
 
 
-def test_the_digest_moves_with_the_version_of_a_quantity_deep_inside(monkeypatch):
+def test_the_digest_moves_with_the_version_of_a_quantity_deep_inside():
     feature_set = FEATURE_SETS["part-kin"]
-    before = feature_set.digest()
     changed = {**QUANTITIES, "pt": replace(QUANTITIES["pt"], version=2)}
-    monkeypatch.setattr("jetassay.features.recipe.QUANTITIES", changed)
-    monkeypatch.setattr(quantities, "QUANTITIES", changed)
-    assert feature_set.digest() != before
+    assert replace(feature_set, definitions=tuple(changed.values())).digest() != feature_set.digest()
+
+
+def test_a_set_may_bring_its_own_quantities():
+    half = Quantity("half_energy", ("part_energy",), partial(np.multiply, np.float32(0.5)))
+    feature_set = FeatureSet(name="mine", title="", features=(Feature("half_energy"),), definitions=(half,))
+    assert feature_set.needs == ("part_energy", "part_px", "part_py", "part_pz")
+    with pytest.raises(LeakageError, match="no schema lists 'log_pt'"):
+        FeatureSet(name="mine", title="", features=(Feature("log_pt"),), definitions=(half,))
+
+
+def test_a_set_survives_a_journey_to_another_process():
+    feature_set = FEATURE_SETS["part-full"]
+    back = pickle.loads(pickle.dumps(feature_set))
+    assert back == feature_set
+    assert back.digest() == feature_set.digest()
 
 
 @pytest.mark.parametrize("clip", [(5.0, -5.0), (1.0, 1.0)])

@@ -1,15 +1,18 @@
 """From observed jets to what a backbone sees."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from jetassay.errors import DataError
 from jetassay.features.batch import InputBatch
-from jetassay.features.quantities import QUANTITIES, columns_of
+from jetassay.features.quantities import Quantity, columns_of, is_per_constituent
 from jetassay.features.recipe import Feature, FeatureSet
 from jetassay.jets.containers import Jets
 
-Values = NDArray[np.float32]
+Values = NDArray[Any]
 
 
 def compute_inputs(feature_set: FeatureSet, jets: Jets) -> InputBatch:
@@ -24,7 +27,7 @@ def compute_inputs(feature_set: FeatureSet, jets: Jets) -> InputBatch:
             f"feature set '{feature_set.name}' needs {', '.join(missing)}, which these jets do not have; "
             "choose a backbone with a smaller feature set, or a dataset with these columns"
         )
-    values = _Values(jets)
+    values = QuantityValues(jets, feature_set.table)
     rows, n_jets = int(jets.offsets[-1]), len(jets)
     return InputBatch(
         features=_table(feature_set.features, values, rows),
@@ -34,46 +37,56 @@ def compute_inputs(feature_set: FeatureSet, jets: Jets) -> InputBatch:
     )
 
 
-class _Values:
-    """Quantities of one set of jets, each computed when first asked for, once."""
+class QuantityValues:
+    """Quantities of one set of jets, each computed when first asked for, once, in the type that it comes in."""
 
-    def __init__(self, jets: Jets) -> None:
-        self._jets = jets
-        self._known: dict[str, Values] = {**jets.columns, **jets.constituents}
+    def __init__(self, jets: Jets, table: Mapping[str, Quantity]) -> None:
+        self._jets, self._table = jets, table
+        columns = {**jets.columns, **jets.constituents}
+        self._known: dict[str, Values] = {name: values for name, values in columns.items() if name not in table}
 
     def __getitem__(self, name: str) -> Values:
         if name not in self._known:
-            quantity = QUANTITIES[name]
-            per_constituent = self._per_constituent(name)
-            parts = [
-                np.repeat(self[part], self._jets.multiplicities)
-                if per_constituent and not self._per_constituent(part)
-                else self[part]
-                for part in quantity.of
-            ]
+            quantity = self._table[name]
             with np.errstate(all="ignore"):  # what is not finite is reported below, with its place
-                self._known[name] = quantity.function(*parts)
+                if quantity.ragged:
+                    parts = [self[part] for part in quantity.of]
+                    self._known[name] = quantity.function(*parts, offsets=self._jets.offsets)
+                else:
+                    self._known[name] = quantity.function(*self._level(quantity))
         return self._known[name]
 
+    def _level(self, quantity: Quantity) -> list[Values]:
+        """What an element-by-element quantity is made of, jets' values repeated where constituents' go in too."""
+        per_constituent = self._per_constituent(quantity.name)
+        return [
+            np.repeat(self[part], self._jets.multiplicities)
+            if per_constituent and not self._per_constituent(part)
+            else self[part]
+            for part in quantity.of
+        ]
+
     def finite(self, name: str) -> Values:
-        """The quantity; raises `DataError` where it is not finite."""
-        values = self[name]
+        """The quantity in float32; raises `DataError` where it is not finite."""
+        with np.errstate(over="ignore"):
+            values = self[name].astype(np.float32, copy=False)
         bad = np.flatnonzero(~np.isfinite(values))
         if len(bad):
             raise DataError(self._where(name, int(bad[0]), len(bad)))
         return values
 
     def _per_constituent(self, name: str) -> bool:
-        return any(column in self._jets.constituents for column in columns_of(name))
+        return is_per_constituent(name, self._jets.constituents, self._table)
 
     def _where(self, name: str, row: int, count: int) -> str:
-        jet, place = row, f"jet {row}"
+        jet, place, rows = row, f"jet {row}", {}
         if self._per_constituent(name):
             jet = int(np.searchsorted(self._jets.offsets, row, side="right")) - 1
             place = f"constituent {row - int(self._jets.offsets[jet])} of jet {jet}"
+            rows = dict.fromkeys(self._jets.constituents, row)
+        rows |= dict.fromkeys(self._jets.columns, jet)
         made_of = ", ".join(
-            f"{column} = {self[column][row if column in self._jets.constituents else jet]:g}"
-            for column in columns_of(name)
+            f"{column} = {self[column][rows[column]]:g}" for column in columns_of(name, self._table) if column in rows
         )
         return (
             f"{name} is {self[name][row]} for {place} ({made_of}), {count} such in all; drop such jets by a named "
@@ -81,17 +94,8 @@ class _Values:
         )
 
 
-def _table(features: tuple[Feature, ...], values: _Values, rows: int) -> Values:
+def _table(features: tuple[Feature, ...], values: QuantityValues, rows: int) -> NDArray[np.float32]:
     table = np.empty((rows, len(features)), np.float32)
     for column, feature in enumerate(features):
-        table[:, column] = _transformed(feature, values.finite(feature.name))
+        table[:, column] = feature.apply(values.finite(feature.name))
     return table
-
-
-def _transformed(feature: Feature, values: Values) -> Values:
-    """Shift, scale and clip in float32, in weaver's order; a value that needs none of it stays as it is."""
-    if feature.shift or feature.scale != 1:
-        values = (values - np.float32(feature.shift)) * np.float32(feature.scale)
-    if feature.clip is not None:
-        values = np.clip(values, np.float32(feature.clip[0]), np.float32(feature.clip[1]))
-    return values

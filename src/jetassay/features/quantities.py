@@ -1,13 +1,14 @@
 """What can be computed from observed columns: a table of names, what each is made of, and how.
 
 A quantity is a function of columns and other quantities, named by their names; so what it needs is known without
-running it, and nothing else is within its reach. Everything is float32 and follows weaver's order of operations,
+running it, and nothing else is within its reach. Everything here is float32 and follows weaver's order of operations,
 so that inputs agree to the last bits with those that published networks were trained on.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,13 +25,18 @@ class Quantity:
 
     A jet-level input of a constituent-level quantity is repeated for each constituent.
 
-    version: raised whenever the values change, so that stored embeddings are not mistaken for new ones
+    version: raised whenever the values change, so that stored embeddings are not mistaken for new ones; a quantity
+             that is a formula has the formula here
+    ragged:  the function takes its inputs unrepeated, and `offsets`, int64 (J + 1,), as well
+    per_jet: one value for each jet, even where constituents go into it: a sum over them, say
     """
 
     name: str
     of: tuple[str, ...]
-    function: Callable[..., Values]
-    version: int = 1
+    function: Callable[..., NDArray[Any]]
+    version: int | str = 1
+    ragged: bool = False
+    per_jet: bool = False
 
 
 def _log_ratio(part: Values, whole: Values) -> Values:
@@ -79,8 +85,30 @@ QUANTITIES = MappingProxyType(
 )
 
 
-def columns_of(name: str) -> tuple[str, ...]:
+def parts_of(name: str, table: Mapping[str, Quantity] = QUANTITIES) -> tuple[str, ...]:
+    """`name` and every quantity and column that it is computed from, each once."""
+    return _reached(name, table, into_jets=True)
+
+
+def columns_of(name: str, table: Mapping[str, Quantity] = QUANTITIES) -> tuple[str, ...]:
     """The columns that `name`, a quantity or itself a column, is computed from in the end, each once."""
-    if name not in QUANTITIES:
-        return (name,)
-    return tuple(dict.fromkeys(column for part in QUANTITIES[name].of for column in columns_of(part)))
+    return tuple(part for part in parts_of(name, table) if part not in table)
+
+
+def is_per_constituent(name: str, constituents: Container[str], table: Mapping[str, Quantity] = QUANTITIES) -> bool:
+    """Whether `name` has a value for each constituent, given the columns that do."""
+    parts = _reached(name, table, into_jets=False)
+    return any(part in constituents for part in parts if part not in table)
+
+
+def _reached(name: str, table: Mapping[str, Quantity], *, into_jets: bool) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    waiting = [name]
+    while waiting:
+        part = waiting.pop()
+        if part not in found:
+            found[part] = None
+            quantity = table.get(part)
+            if quantity is not None and (into_jets or not quantity.per_jet):
+                waiting.extend(reversed(quantity.of))
+    return tuple(found)
