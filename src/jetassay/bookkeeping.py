@@ -118,8 +118,8 @@ def track(
     identity: str,
     *,
     reporter: Reporter,
-) -> tuple[dict[str, str], Results]:
-    """Send what is on disk to MLflow; gives links, and the results with run ids (saved again)."""
+) -> tuple[dict[str, str], Results, tuple[str, ...]]:
+    """Send what is on disk to MLflow; gives links, the results with run ids (saved again), and what went wrong."""
     from jetassay.tracking.record import BackboneRecord, SuiteRecord
 
     record = SuiteRecord(
@@ -149,8 +149,8 @@ def track(
         recorded = opened.record(record)
     except TrackingError as error:
         reporter.warning(str(error))
-        return {"tracking": f"not sent: {error}"}, results
+        return {}, results, (f"not tracked: {error}",)
     results = replace(results, frame=recorded.with_run_ids(results.frame))
     results.save()
     links = {"tracking": recorded.store, "leaderboard": recorded.leaderboard, "side by side": recorded.compare}
-    return links, results
+    return links, results, ()

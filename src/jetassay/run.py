@@ -24,7 +24,7 @@ class SuiteOutcome:
 
     def summary(self, *, width: int) -> str:
         """The table, what is missing, and where to look."""
-        missing = "".join(f"\nnot scored: {each}" for each in self.problems)
+        missing = "".join(f"\nmissing: {each}" for each in self.problems)
         space = max(len(name) for name in self.links)
         where = "\n".join(f"{name.ljust(space)}  {place}" for name, place in self.links.items())
         return f"{self.results.table(width=width)}\n{missing}\n{where}"
@@ -66,10 +66,10 @@ def run_suite(suite: Suite, *, reporter: Reporter) -> SuiteOutcome:
             with clock("report"):
                 page = results.draw()
             with clock("tracking"):
-                links, results = track(opened, results, backbones, embedded, identity, reporter=reporter)
+                links, results, untracked = track(opened, results, backbones, embedded, identity, reporter=reporter)
     reporter.line(clock.text())
     links = {"report": str(page), "scores": str(results.folder / "scores.csv"), **links}
-    return SuiteOutcome(results=results, links=links, problems=scored.problems)
+    return SuiteOutcome(results=results, links=links, problems=scored.problems + untracked)
 
 
 def export_embeddings(suite: Suite, backbone: str, *, output: Path, force: bool, reporter: Reporter) -> int:

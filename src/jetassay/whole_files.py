@@ -23,8 +23,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     same file at once: the last one wins, and every reader sees one of the whole files. Raises `StoreError` where
     the disk is full, the folder cannot be written, or the like.
     """
-    host = platform.node().replace("-", "_")
-    partial = path.with_name(f".{path.name}-{host}-{os.getpid()}-{uuid.uuid4().hex[:8]}{_SUFFIX}")
+    partial = path.with_name(f".{path.name}-{_host()}-{os.getpid()}-{uuid.uuid4().hex[:8]}{_SUFFIX}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -34,12 +33,25 @@ def whole_file(path: Path) -> Iterator[Path]:
             _sync(path.parent)
         finally:
             partial.unlink(missing_ok=True)
-            _sweep(path, host)
+            remove_leftovers(path.parent, of=path.name)
     except OSError as error:
         raise StoreError(
-            f"{path}: cannot be written: {error.strerror or error}. Free some space or choose another place; "
-            "what was written before is whole."
+            f"{path}: cannot be written: {error.strerror or error}. Free some space or choose another place "
+            "(JETASSAY_CACHE for the cache, JETASSAY_WORKSPACE for runs and reports); what was written before is whole."
         ) from error
+
+
+def remove_leftovers(folder: Path, *, of: str | None = None) -> None:
+    """Remove partial forms of the file `of` (of any file if None) whose process on this machine is gone."""
+    name = "*" if of is None else glob.escape(of)
+    for left in folder.glob(f".{name}-{_host()}-*{_SUFFIX}"):
+        pid = left.name.split("-")[-2]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            left.unlink(missing_ok=True)
+
+
+def _host() -> str:
+    return platform.node().replace("-", "_") or "here"
 
 
 def _sync(path: Path) -> None:
@@ -48,11 +60,3 @@ def _sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _sweep(path: Path, host: str) -> None:
-    """Remove partial forms of `path` whose process on this host is gone."""
-    for left in path.parent.glob(f".{glob.escape(path.name)}-{host}-*{_SUFFIX}"):
-        pid = left.name.split("-")[-2]
-        if pid.isdigit() and not psutil.pid_exists(int(pid)):
-            left.unlink(missing_ok=True)

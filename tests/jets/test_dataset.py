@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jetassay.errors import ConfigError, DataError, UnknownNameError
+from jetassay.errors import ConfigError, DataError, StoreError, UnknownNameError
 from jetassay.jets.dataset import (
     DataFile,
     Dataset,
@@ -182,7 +182,7 @@ def test_a_cache_that_cannot_be_written_is_named(make_sample, root_file, tmp_pat
     age(path)
     (tmp_path / "file").touch()
     monkeypatch.setenv("JETASSAY_CACHE", str(tmp_path / "file" / "cache"))
-    with pytest.raises(ConfigError, match="set JETASSAY_CACHE"):
+    with pytest.raises(StoreError, match="JETASSAY_CACHE"):
         open_dataset("mine", path, schema="jetclass")
 
 

@@ -112,7 +112,7 @@ def test_a_failed_write_is_an_error_that_names_the_file(tmp_path):
     (tmp_path / "file").write_text("")
     path = tmp_path / "file" / "Zqq_000.root"
     with (
-        pytest.raises(SimulationError, match=r"Zqq_000\.root cannot be written"),
+        pytest.raises(SimulationError, match=r"Zqq_000\.root: cannot be written"),
         Workers([{**task, "path": str(path)}], count=1) as crew,
     ):
         list(crew.messages())

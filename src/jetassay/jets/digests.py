@@ -6,7 +6,6 @@ random identifier; so the same simulation recipe gives the same digest on every 
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -16,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from jetassay.errors import ConfigError, DataError
+from jetassay.errors import DataError
 from jetassay.jets.schema import Schema
 from jetassay.jets.sources import Source, open_source
 from jetassay.places import cache_folder
+from jetassay.whole_files import whole_file
 
 _ENTRIES_PER_STEP = 8192
 _SETTLED_NS = 2_000_000_000
@@ -107,15 +107,5 @@ def _load(store: Path) -> dict[str, dict[str, Any]]:
 
 
 def _save(store: Path, kept: dict[str, dict[str, Any]]) -> None:
-    partial = store.with_name(f".{store.name}.{os.getpid()}.partial")
-    try:
-        store.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            partial.write_text(json.dumps(kept, indent=1, sort_keys=True), encoding="utf-8")
-            partial.replace(store)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"{store}: cannot be written ({error.strerror}); set JETASSAY_CACHE to a folder that can"
-        ) from error
+    with whole_file(store) as partial:
+        partial.write_text(json.dumps(kept, indent=1, sort_keys=True), encoding="utf-8")

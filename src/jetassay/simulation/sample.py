@@ -17,8 +17,8 @@ from typing import Any
 from jetassay.errors import ConfigError, InterruptedRunError, SimulationError
 from jetassay.progress import Reporter
 from jetassay.simulation.recipe import Recipe, file_name, generator_versions
-from jetassay.simulation.whole_files import remove_leftovers, whole_file
 from jetassay.simulation.workers import Workers
+from jetassay.whole_files import remove_leftovers, whole_file
 
 RECIPE_FILE = "recipe.json"
 

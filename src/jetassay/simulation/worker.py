@@ -30,8 +30,6 @@ def _serve(task: Task, messages: TextIO) -> None:
         say(done=make_shard(task, advance=lambda jets: say(jets=jets)))
     except JetAssayError as error:
         say(error=str(error))
-    except OSError as error:
-        say(error=f"{task.path} cannot be written: {error}")
 
 
 if __name__ == "__main__":

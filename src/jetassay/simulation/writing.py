@@ -17,7 +17,7 @@ import uproot
 
 from jetassay.errors import SimulationError
 from jetassay.simulation.generator import IntArray
-from jetassay.simulation.whole_files import whole_file
+from jetassay.whole_files import whole_file
 
 TREE = "tree"
 PART_PREFIX = "part_"
