@@ -86,6 +86,7 @@ def provenance_of(
     embedded: "Mapping[str, Embedded]",
     *,
     clock: Clock,
+    device: str,
 ) -> dict[str, Any]:
     """Everything the numbers depend on, for the disk and for tracking."""
     from jetassay.embeddings.threads import usable_cores
@@ -93,7 +94,7 @@ def provenance_of(
 
     some = next(iter(embedded.values())).jets.total
     return collect_provenance(
-        parameters=suite.model_dump(mode="json"),
+        parameters={**suite.model_dump(mode="json"), "device": device},
         data={
             "dataset": dataset.name,
             "digest": dataset.digest,

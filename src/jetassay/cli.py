@@ -24,6 +24,7 @@ app = typer.Typer(
 )
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings, errors and the answer.")]
+Device = Annotated[str, typer.Option(help="Where networks run: cpu, cuda, cuda:1 and so on.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
 
 
@@ -84,6 +85,7 @@ def run(
     suite: Annotated[str, typer.Argument(help="A suite's name, or the path of a suite's TOML file.")] = "default",
     dataset: Annotated[str | None, typer.Option(help="Take this dataset instead of the suite's.")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder with the files of a real dataset.")] = None,
+    device: Device = "cpu",
     quiet: Quiet = False,
 ) -> None:
     """Run a suite: jets, embeddings, scores, tracking and report. A second run computes no embedding again."""
@@ -92,7 +94,7 @@ def run(
 
     chosen = find_suite(suite)
     chosen = chosen.on(dataset=dataset, folder=data)
-    result = run_suite(chosen, reporter=Reporter(quiet=quiet))
+    result = run_suite(chosen, device=device, reporter=Reporter(quiet=quiet))
     print(result.summary(width=_width()))
     if result.problems:
         raise typer.Exit(1)
@@ -149,6 +151,7 @@ def embed(
     output: Annotated[Path, typer.Option(help="Parquet file, or CSV by its ending; one row a jet.")],
     weights: Annotated[Path | None, typer.Option(help="The weights' file; its hash must be the card's.")] = None,
     schema: Annotated[str, typer.Option(help="How the files are laid out: jetclass or jetclass2.")] = "jetclass",
+    device: Device = "cpu",
     scores: Annotated[bool, typer.Option("--scores", help="Also the class probabilities, as score_NAME.")] = False,
     quiet: Quiet = False,
     force: Force = False,
@@ -158,7 +161,7 @@ def embed(
     from jetassay.backbones.loading import load_backbone
     from jetassay.embeddings.files import embed_files
 
-    backbone = load_backbone(backbone_cards()[card], weights=weights)
+    backbone = load_backbone(backbone_cards()[card], weights=weights, device=device)
     rows = embed_files(
         backbone,
         files,

@@ -30,8 +30,10 @@ class SuiteOutcome:
         return f"{self.results.table(width=width)}\n{missing}\n{where}"
 
 
-def run_suite(suite: Suite, *, reporter: Reporter) -> SuiteOutcome:
+def run_suite(suite: Suite, *, device: str = "cpu", reporter: Reporter) -> SuiteOutcome:
     """Run every stage of a suite; what was computed before is taken from the store.
+
+    device: where networks run, as torch names it; embeddings in the store are taken wherever they were computed
 
     Scores are on disk before they are tracked or drawn. Raises `JetAssayError` naming what is missing, before the
     first long step where it can be known by then.
@@ -42,7 +44,7 @@ def run_suite(suite: Suite, *, reporter: Reporter) -> SuiteOutcome:
     clock = Clock()
     with stop_on_sigterm():
         with clock("backbones"):
-            backbones = load_backbones(suite, reporter=reporter)
+            backbones = load_backbones(suite, device=device, reporter=reporter)
         with clock("jets"):
             dataset = find_jets(suite.dataset, reporter=reporter)
             splits = split_jets(suite, dataset)
@@ -59,7 +61,7 @@ def run_suite(suite: Suite, *, reporter: Reporter) -> SuiteOutcome:
                 title=suite.title,
                 frame=scored.frame(suite, dataset, backbones),
                 counts=count_jets(embedded, splits),
-                provenance=provenance_of(suite, dataset, backbones, embedded, clock=clock),
+                provenance=provenance_of(suite, dataset, backbones, embedded, clock=clock, device=device),
                 protocol=scored.protocol,
             )
             results.save()
@@ -79,7 +81,7 @@ def export_embeddings(suite: Suite, backbone: str, *, output: Path, force: bool,
     if backbone not in suite.backbones:
         raise ConfigError(f"suite '{suite.name}' has no backbone '{backbone}'; it has {', '.join(suite.backbones)}")
     one = suite.model_copy(update={"backbones": (backbone,)})
-    backbones = load_backbones(one, reporter=reporter)
+    backbones = load_backbones(one, device="cpu", reporter=reporter)
     dataset = find_jets(one.dataset, reporter=reporter)
     embedded = embed_all(one, backbones, dataset, split_jets(one, dataset), reporter=reporter)
     return export_csv([embedded[backbone]], output=output, force=force)

@@ -50,7 +50,7 @@ class Scored:
         )
 
 
-def load_backbones(suite: Suite, *, reporter: Reporter) -> "dict[str, TorchBackbone]":
+def load_backbones(suite: Suite, *, device: str, reporter: Reporter) -> "dict[str, TorchBackbone]":
     """Every backbone of the suite. Raises `WeightsError` naming all whose weights are missing or wrong, at once."""
     from jetassay.backbones.catalogue import backbone_cards
     from jetassay.backbones.loading import load_backbone
@@ -59,7 +59,7 @@ def load_backbones(suite: Suite, *, reporter: Reporter) -> "dict[str, TorchBackb
     loaded, problems = {}, []
     for name in suite.backbones:
         try:
-            loaded[name] = load_backbone(cards[name], dtype=suite.dtype, reporter=reporter)
+            loaded[name] = load_backbone(cards[name], device=device, dtype=suite.dtype, reporter=reporter)
         except WeightsError as error:
             problems.append(str(error))
     if problems:
