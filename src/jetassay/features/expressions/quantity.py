@@ -35,7 +35,8 @@ class Formula:
                 raise DataError(f"'{self.expression.text}': {name} must be a column of {owner}")
             operands[name] = Operand(values, level)
         result = evaluate(self.expression, operands, offsets=offsets)
-        return _full(result, offsets).values
+        computed: NDArray[Any] = _full(result, offsets).values
+        return computed
 
 
 def formula_quantity(name: str, expression: Expression, known: Mapping[str, Operand]) -> tuple[Quantity, Operand]:

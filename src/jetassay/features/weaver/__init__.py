@@ -1,0 +1,1 @@
+"""Data configurations of weaver, read into feature sets."""
