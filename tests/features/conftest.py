@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from jetassay.jets.containers import Jets
+from jetassay.jets.schema import SCHEMAS
 from jetassay.places import project_root
 
 FLAGS = ("part_isChargedHadron", "part_isNeutralHadron", "part_isPhoton", "part_isElectron", "part_isMuon")
@@ -71,3 +72,87 @@ def jets_of(multiplicities: list[int], *, seed: int = 1) -> Jets:
         offsets,
         {name: np.asarray(values, np.float32) for name, values in columns.items()},
     )
+
+
+LENGTH = 128
+
+
+class Weaver:
+    """What weaver makes of the same jets."""
+
+    @classmethod
+    def inputs(cls, configuration, *, path=None, table=None):
+        """weaver's features (J, F, 128) and vectors (J, 4, 128) of every jet; no jet is selected away."""
+        tensors = cls.tensors(configuration, path=path, table=table)
+        return tensors["_pf_features"], tensors["_pf_vectors"]
+
+    @staticmethod
+    def tensors(configuration, *, path=None, table=None):
+        """Everything that weaver makes of every jet."""
+        import awkward as ak
+        from weaver.utils.data.config import DataConfig
+        from weaver.utils.data.fileio import _read_files
+        from weaver.utils.dataset import _preprocess
+
+        config = DataConfig.load(str(configuration), load_observers=False, load_reweight_info=False)
+        if table is None:
+            labels = {name for name in config.test_load_branches if name.startswith("label_")}
+            table = _read_files([str(path)], config.test_load_branches - labels)
+            for name in labels:
+                table = ak.with_field(table, np.ones(len(table)), name)
+        config.selection = config.test_time_selection = None
+        options = {"training": False, "mode": "test", "reweight": False, "shuffle": False}
+        output, _ = _preprocess(table, config, options)
+        return output
+
+    @staticmethod
+    def table(jets):
+        """The jets as weaver holds them, with a stand-in for the labels of JetClass."""
+        import awkward as ak
+
+        return ak.Array(
+            {name: ak.unflatten(values, jets.multiplicities) for name, values in jets.constituents.items()}
+            | dict(jets.columns)
+            | {f"label_{name}": np.ones(len(jets)) for name in SCHEMAS["jetclass"].label_names}
+        )
+
+    @staticmethod
+    def largest_difference(table, rows, multiplicities):
+        mask = np.arange(LENGTH) < multiplicities[:, None]
+        return np.abs(table.transpose(0, 2, 1)[mask] - rows).max()
+
+
+@pytest.fixture
+def weaver() -> type[Weaver]:
+    return Weaver
+
+
+@pytest.fixture
+def tops(real_data):
+    """Real tops with the columns behind all 17 inputs, brought back from the stored inputs; and those, clipped."""
+    stored = np.load(real_data / "jetclass_top_dev.npz")
+    mask = stored["mask"][:, 0] > 0
+    raw = stored["features"].transpose(0, 2, 1)[mask].astype(float)
+    px, py, pz, energy = stored["vectors"].transpose(0, 2, 1)[mask].astype(float).T
+    multiplicities = mask.sum(axis=1)
+    offsets = np.concatenate([[0], np.cumsum(multiplicities)])
+    displacement = np.arctanh(np.clip(raw[:, [11, 13]], -1 + 1e-16, 1 - 1e-16))
+    constituents = {
+        "part_px": px, "part_py": py, "part_pz": pz, "part_energy": energy, "part_charge": raw[:, 5],
+        "part_isChargedHadron": raw[:, 6], "part_isNeutralHadron": raw[:, 7], "part_isPhoton": raw[:, 8],
+        "part_isElectron": raw[:, 9], "part_isMuon": raw[:, 10], "part_d0val": displacement[:, 0],
+        "part_d0err": raw[:, 12], "part_dzval": displacement[:, 1], "part_dzerr": raw[:, 14],
+        "part_deta": raw[:, 15], "part_dphi": raw[:, 16],
+    }  # fmt: skip
+    columns = {
+        "jet_pt": (np.hypot(px, py) / np.exp(raw[:, 2] / 0.7 - 4.7))[offsets[:-1]],
+        "jet_energy": (energy / np.exp(raw[:, 3] / 0.7 - 4.7))[offsets[:-1]],
+    }
+    jets = Jets(
+        {name: values.astype(np.float32) for name, values in constituents.items()},
+        offsets,
+        {name: values.astype(np.float32) for name, values in columns.items()},
+    )
+    clipped = raw.copy()
+    clipped[:, :5] = np.clip(raw[:, :5], -5, 5)
+    return jets, clipped

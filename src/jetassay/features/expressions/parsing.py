@@ -96,6 +96,12 @@ def parse_expression(text: str) -> Expression:
     return Expression(text, tuple(names), tree)
 
 
+def called_function(expression: Expression) -> str | None:
+    """`ak.ones_like` for a formula that is a call of that function and nothing else; None for any other."""
+    tree = expression.tree
+    return _full_name(tree.func) if isinstance(tree, ast.Call) else None
+
+
 def _syntax(text: str) -> ast.expr:
     if not text.strip():
         raise ExpressionError("there is no formula", text=text, column=1)
