@@ -117,8 +117,11 @@ def embed_all(
 
 def score_all(suite: Suite, embedded: "Mapping[str, Embedded]", splits: Files, *, reporter: Reporter) -> Scored:
     """Every task of the suite on the stored embeddings. A score that cannot be had is named, and stops no other."""
+    from jetassay.embeddings.threads import one_thread_per_operator
+
     done = Scored()
-    with reporter.bar("scoring", len(embedded) + 1, unit="steps") as bar:
+    # One thread: the same bits for any number of cores, and no waiting for a core that others use.
+    with one_thread_per_operator(), reporter.bar("scoring", len(embedded) + 1, unit="steps") as bar:
         for name, each in embedded.items():
             if suite.probe is not None:
                 from jetassay.tasks.probe import PROTOCOL, probe
