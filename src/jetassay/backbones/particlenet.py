@@ -27,7 +27,7 @@ _FAR = 1e9
 
 _CENTRES_AT_ONCE = 128
 _JETS_AT_ONCE = 128
-"""Inference goes through constituents and jets in blocks, so that memory does not grow with the batch."""
+"""Inference goes through constituents and jets in blocks: there are k pairs of each, and `length` squared of each."""
 
 
 class EdgeConv(nn.Module):
