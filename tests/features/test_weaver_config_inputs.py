@@ -83,7 +83,7 @@ def written_in_layout(source, target, *, identities):
     total = (vectors * mask).sum(axis=2, dtype=float).T
     pt = np.hypot(total[0], total[1])
     table = {
-        "label": labels, "jet_pt": pt, "jet_eta": np.arcsinh(total[2] / pt), "jet_phi": np.arctan2(total[1], total[0]),
+        "jet_pt": pt, "jet_eta": np.arcsinh(total[2] / pt), "jet_phi": np.arctan2(total[1], total[0]),
         "jet_energy": total[3], "jet_nparticles": counts,
         "jet_mass": np.sqrt(np.maximum(total[3] ** 2 - (total[:3] ** 2).sum(axis=0), 0)),
         "part_px": px[real], "part_py": py[real], "part_pz": pz[real], "part_energy": energy[real],
@@ -97,10 +97,10 @@ def written_in_layout(source, target, *, identities):
             table[flag] = np.isin(np.abs(pid), members).astype(np.float32)
         charged = np.isin(np.abs(pid), (11, 13, 211, 321, 2212))
         table["part_charge"] = charged * np.sign(pid) * np.where(np.abs(pid) < 100, -1, 1).astype(np.float32)
-    columns = {
-        name: ak.unflatten(values.astype(np.float32), counts) if name.startswith("part_") else values
-        for name, values in table.items()
-    }
+    columns = {"label": labels}
+    for name, values in table.items():
+        flat = np.ascontiguousarray(values, np.float32)
+        columns[name] = ak.unflatten(flat, counts) if name.startswith("part_") else flat
     ak.to_parquet(ak.Array(columns), target)
 
 

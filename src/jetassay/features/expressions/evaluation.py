@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jetassay.features.expressions.functions import CONSTANTS, FUNCTIONS, MODULES, Kind
+from jetassay.features.expressions.functions import CONSTANTS, FUNCTIONS, Kind, full_name
 from jetassay.features.expressions.parsing import LARGEST_INTEGER, Expression
 
 _BINARY: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = MappingProxyType(
@@ -183,6 +183,6 @@ class _Walk:
 
 
 def _name(node: ast.expr) -> str:
-    assert isinstance(node, ast.Attribute)
-    assert isinstance(node.value, ast.Name)
-    return f"{MODULES[node.value.id]}.{node.attr}"
+    name = full_name(node)
+    assert name is not None
+    return name

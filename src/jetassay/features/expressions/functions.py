@@ -3,6 +3,7 @@
 Modules go by the names that weaver data configurations use: np or numpy, ak or awkward, math.
 """
 
+import ast
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -84,6 +85,7 @@ def _table() -> dict[str, Function]:
     table |= {f"math.{name}": Function(getattr(math, name), Kind.NUMBER, (1, 1)) for name in _OF_NUMBERS.split()}
     table |= {f"math.{name}": Function(getattr(math, name), Kind.NUMBER, (2, 2)) for name in ("hypot", "atan2", "pow")}
     table["np.clip"] = Function(np.clip, Kind.ELEMENTWISE, (1, 3), ("a_min", "a_max"))
+    table["_clip"] = Function(np.clip, Kind.ELEMENTWISE, (3, 3))
     for module in ("np", "ak"):
         table[f"{module}.where"] = Function(np.where, Kind.ELEMENTWISE, (3, 3))
         table[f"{module}.nan_to_num"] = Function(np.nan_to_num, Kind.ELEMENTWISE, (1, 1), ("nan", "posinf", "neginf"))
@@ -96,7 +98,7 @@ def _table() -> dict[str, Function]:
 
 
 FUNCTIONS = MappingProxyType(_table())
-"""By full name, modules by their short names."""
+"""By full name, modules by their short names; `_clip` is weaver's own, for lists, which np.clip cannot cut there."""
 
 AXIS_MAY_BE_LEFT_OUT = frozenset({"ak.num", "ak.firsts"})
 """Reductions over constituents whose axis is 1 where none is given; the others would add up all jets of a batch."""
@@ -110,3 +112,10 @@ CONSTANTS = MappingProxyType(
         "math.pi": math.pi, "math.tau": math.tau, "math.e": math.e, "math.inf": math.inf, "math.nan": math.nan,
     }
 )  # fmt: skip
+
+
+def full_name(node: ast.expr) -> str | None:
+    """`np.log` for np.log and numpy.log; None for anything but a module and a name behind it, or a helper by name."""
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in MODULES:
+        return f"{MODULES[node.value.id]}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) and node.id in FUNCTIONS else None

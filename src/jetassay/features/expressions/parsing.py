@@ -18,6 +18,7 @@ from jetassay.features.expressions.functions import (
     MAY_BE_NONE,
     MODULES,
     Kind,
+    full_name,
 )
 
 LONGEST = 10_000
@@ -99,7 +100,7 @@ def parse_expression(text: str) -> Expression:
 def called_function(expression: Expression) -> str | None:
     """`ak.ones_like` for a formula that is a call of that function and nothing else; None for any other."""
     tree = expression.tree
-    return _full_name(tree.func) if isinstance(tree, ast.Call) else None
+    return full_name(tree.func) if isinstance(tree, ast.Call) else None
 
 
 def _syntax(text: str) -> ast.expr:
@@ -140,7 +141,7 @@ def _parts(text: str, node: ast.expr) -> list[ast.expr]:  # noqa: PLR0911  one f
             return []
         case ast.Constant():
             return _constant(text, node)
-        case ast.Attribute() if _full_name(node) in CONSTANTS:
+        case ast.Attribute() if full_name(node) in CONSTANTS:
             return []
         case ast.Attribute():
             raise _refused(text, node, _unknown(node, "constant"))
@@ -173,7 +174,7 @@ def _comparison(text: str, node: ast.Compare) -> list[ast.expr]:
 
 def _call(text: str, node: ast.Call) -> list[ast.expr]:
     """The arguments that are formulas themselves."""
-    name = _full_name(node.func)
+    name = full_name(node.func)
     if name is None or name not in FUNCTIONS:
         raise _refused(text, node, _unknown(node.func, "function"))
     function = FUNCTIONS[name]
@@ -215,15 +216,8 @@ def is_none(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and node.value is None
 
 
-def _full_name(node: ast.expr) -> str | None:
-    """`np.log` for np.log and numpy.log; None for anything but a module and a name behind it."""
-    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in MODULES:
-        return f"{MODULES[node.value.id]}.{node.attr}"
-    return None
-
-
 def _unknown(node: ast.expr, what: str) -> str:
-    name = _full_name(node)
+    name = full_name(node)
     if name is None:
         return f"not a {what} of np, ak or math; only those can be named, as in np.log(part_pt)"
     near = get_close_matches(name, [*FUNCTIONS, *CONSTANTS], n=1)

@@ -19,18 +19,20 @@ def mapping(node: Node, what: str) -> Mapping[str, Node]:
 
 
 def section(node: Node, what: str, *, known: Collection[str], required: Collection[str] = ()) -> dict[str, Node]:
-    """The entries of a mapping that have a value; an unknown or missing key is an error."""
+    """The entries of a mapping: those that are required, and those that have a value.
+
+    An unknown key is an error, and so is a required one that is missing; its value may be empty.
+    """
     entries = mapping(node, what)
     for key in entries:
         if key not in known:
             near = get_close_matches(key, known, n=1)
             hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}"
             raise node.keys[key].error(f"unknown key '{key}' in {what}; {hint}")
-    given = {key: value for key, value in entries.items() if value.value is not None}
     for key in required:
         if key not in entries:
             raise node.error(f"{what} lacks the key '{key}'")
-    return given
+    return {key: value for key, value in entries.items() if value.value is not None or key in required}
 
 
 def items(node: Node, what: str) -> tuple[Node, ...]:

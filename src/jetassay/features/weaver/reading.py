@@ -48,7 +48,7 @@ def _config(root: Node, path: Path) -> WeaverConfig:
     file_variables = sections.file_variables(given.get("file_magic"))
     renames = sections.renames(given.get("branch_magic"))
     definitions = Definitions(new_variables(formulas), renames, frozenset(file_variables))
-    found = sections.inputs(given.get("inputs", root), sections.Preprocess(given.get("preprocess")))
+    found = sections.inputs(given["inputs"], sections.Preprocess(given.get("preprocess")))
     roles = _Roles(found, definitions)
     selection = _rules(given.get("selection"), "selection", definitions)
     test_time = given.get("test_time_selection")
@@ -67,7 +67,7 @@ def _config(root: Node, path: Path) -> WeaverConfig:
         selection=selection,
         test_time_selection=_rules(test_time, "test_time_selection", definitions) if test_time else selection,
         variables={name: variable.formula for name, variable in definitions.variables.items()},
-        labels=sections.labels(given.get("labels", root)),
+        labels=sections.labels(given["labels"]),
         observers=observers,
         monitor_variables=monitored,
         weights=sections.weights(given["weights"]) if "weights" in given else None,

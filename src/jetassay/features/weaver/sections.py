@@ -50,8 +50,8 @@ def inputs(node: Node, preprocess: Preprocess) -> tuple[InputEntry, ...]:
     for name, entry in fields.mapping(node, "inputs").items():
         what = f"inputs.{name}"
         given = fields.section(entry, what, known=("length", "pad_mode", "vars"), required=("length", "vars"))
-        length, pad_mode = _length(given.get("length"), what), _pad_mode(given.get("pad_mode"), what)
-        lines = fields.items(given.get("vars", entry), f"{what}.vars") if "vars" in given else ()
+        length, pad_mode = _length(given["length"], what), _pad_mode(given.get("pad_mode"), what)
+        lines = fields.items(given["vars"], f"{what}.vars")
         if not lines:
             raise entry.error(f"{what}.vars lists nothing")
         if name.endswith("_mask") and pad_mode != "constant":
@@ -96,20 +96,21 @@ def _from_params(line: Node, name: str, params: Mapping[str, Node], length: int 
         raise line.error(f"preprocess.params has no entry for '{name}'")
     node, what = params[name], f"preprocess.params.{name}"
     given = fields.section(node, what, known=_PARAMETERS, required=_PARAMETERS[:-1])
-    if (_length(given.get("length"), what), _pad_mode(given.get("pad_mode"), what)) != (length, pad_mode):
+    if (_length(given["length"], what), _pad_mode(given["pad_mode"], what)) != (length, pad_mode):
         raise node.error(f"{what}: length and pad_mode differ from those of the input in line {line.place.line}")
-    center = given.get("center")
-    if center is not None and center.value == "auto":
+    center = given["center"]
+    if center.value == "auto":
         raise center.error(f"{what}.center is still 'auto'; run weaver's standardisation and give the file it writes")
     scale, low, high, pad = (
         fields.number(given[key], f"{what}.{key}") if key in given else default
         for key, default in zip(("scale", "min", "max", "pad_value"), _DEFAULTS, strict=True)
     )
-    return Variable(name, None if center is None else fields.number(center, f"{what}.center"), scale, low, high, pad)
+    shift = None if center.value is None else fields.number(center, f"{what}.center")
+    return Variable(name, shift, scale, low, high, pad)
 
 
-def _length(node: Node | None, what: str) -> int | None:
-    if node is None:
+def _length(node: Node, what: str) -> int | None:
+    if node.value is None:
         return None
     if type(node.value) is not int or node.value < 1:
         raise node.error(f"{what}.length must be a whole number above 0, or null")
@@ -128,8 +129,8 @@ def _pad_mode(node: Node | None, what: str) -> PadMode:
 def labels(node: Node) -> Labels:
     """The label definition."""
     given = fields.section(node, "labels", known=("type", "value"), required=("type", "value"))
-    kind = fields.text(given.get("type", node), "labels.type")
-    value = given.get("value", node)
+    kind = fields.text(given["type"], "labels.type")
+    value = given["value"]
     if kind == "simple":
         names = fields.texts(value, "labels.value")
         formulas = {
@@ -154,24 +155,22 @@ _WEIGHTS = (
 )  # fmt: skip
 
 
-def weights(node: Node) -> Weights | None:
-    """How training jets are weighted; None where the section is empty."""
-    given = fields.section(node, "weights", known=_WEIGHTS)
-    if not given:
-        return None
-    if "use_precomputed_weights" not in given:
-        raise node.error("weights lacks the key 'use_precomputed_weights'")
-    if fields.flag(given["use_precomputed_weights"], "weights.use_precomputed_weights"):
-        branches = fields.texts(given.get("weight_branches", node), "weights.weight_branches")
-        return Weights(branches=branches, bins={})
-    fields.section(node, "weights", known=_WEIGHTS, required=("reweight_method", "reweight_vars", "reweight_classes"))
+def weights(node: Node) -> Weights:
+    """How training jets are weighted."""
+    kind = "use_precomputed_weights"
+    given = fields.section(node, "weights", known=_WEIGHTS, required=(kind,))
+    if fields.flag(given[kind], f"weights.{kind}"):
+        given = fields.section(node, "weights", known=_WEIGHTS, required=("weight_branches",))
+        return Weights(branches=fields.texts(given["weight_branches"], "weights.weight_branches"), bins={})
+    needed = ("reweight_method", "reweight_vars", "reweight_classes")
+    given = fields.section(node, "weights", known=_WEIGHTS, required=needed)
     bins = {
         name: fields.rising(edges, f"weights.reweight_vars.{name}")
-        for name, edges in fields.mapping(given.get("reweight_vars", node), "weights.reweight_vars").items()
+        for name, edges in fields.mapping(given["reweight_vars"], "weights.reweight_vars").items()
     }
     if len(bins) != 2:
-        raise node.error(f"weights.reweight_vars must name two variables, not {len(bins)}")
-    classes = fields.texts(given.get("reweight_classes", node), "weights.reweight_classes")
+        raise given["reweight_vars"].error(f"weights.reweight_vars must name two variables, not {len(bins)}")
+    classes = fields.texts(given["reweight_classes"], "weights.reweight_classes")
     class_weights = (
         fields.numbers(given["class_weights"], "weights.class_weights")
         if "class_weights" in given
@@ -184,7 +183,7 @@ def weights(node: Node) -> Weights | None:
     discard = given.get("reweight_discard_under_overflow")
     histograms = given.get("reweight_hists")
     return Weights(
-        method=_method(given.get("reweight_method", node)),
+        method=_method(given["reweight_method"]),
         bins=bins,
         classes=classes,
         class_weights=class_weights,
@@ -214,11 +213,11 @@ def _histograms(node: Node, classes: tuple[str, ...]) -> dict[str, tuple[tuple[f
 
 def bucketing(node: Node | None) -> tuple[str, tuple[float, ...] | int] | None:
     """The variable and the edges or the number of its bins."""
-    if node is None or node.value is None:
+    if node is None:
         return None
     given = fields.section(node, "bucketing", known=("var", "bins"), required=("var", "bins"))
-    variable = fields.text(given.get("var", node), "bucketing.var")
-    bins = given.get("bins", node)
+    variable = fields.text(given["var"], "bucketing.var")
+    bins = given["bins"]
     if type(bins.value) is int and bins.value > 0:
         return variable, bins.value
     return variable, fields.rising(bins, "bucketing.bins")
