@@ -154,6 +154,13 @@ def test_a_formula_comes_back_from_a_pickle_checked_again():
     assert pickle.loads(pickle.dumps(formula)) == formula
 
 
+def test_a_refusal_survives_a_journey_to_another_process():
+    with pytest.raises(ExpressionError) as caught:
+        parse_expression("1 + open(part_px)")
+    back = pickle.loads(pickle.dumps(caught.value))
+    assert (str(back), back.column) == (str(caught.value), 5)
+
+
 def test_a_long_chain_of_terms_is_no_deep_formula(make_jets):
     jets = make_jets([4, 3])
     found = value("jet_nparticles" + " + jet_nparticles" * 500, jets)

@@ -9,6 +9,7 @@ import awkward as ak
 import numpy as np
 import pytest
 
+from jetassay.errors import ConfigError
 from jetassay.features.inputs import compute_inputs
 from jetassay.features.quantities import columns_of
 from jetassay.features.recipe import FeatureSet
@@ -180,3 +181,29 @@ def test_the_names_of_truth_in_a_published_file_are_listed_apart_from_the_inputs
     assert len(config.weights.classes) == len(config.weights.class_weights) == 30
     assert "jet_label" not in config.feature_set.needs
     assert not any("label" in quantity for quantity in config.feature_set.table)
+
+
+@pytest.mark.parametrize("name", ["JetClass_full.yaml", "JetClassII_full.yaml"])
+def test_a_file_that_weaver_wrote_after_standardising_by_itself_gives_weavers_inputs(name, real_data, weaver, tmp_path):
+    from weaver.utils.data.config import DataConfig
+    from weaver.utils.data.preprocess import AutoStandardizer
+
+    text = (real_data / "weaver_configs" / name).read_text(encoding="utf-8")
+    asked, written = tmp_path / "asked.yaml", tmp_path / "written.yaml"
+    for line in ("part_charge", "part_d0", "part_px", "part_px_scale"):
+        text = text.replace(f"[{line}, null]", line)
+    asked.write_text(text.replace("method: manual", "method: auto"), encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"asked.yaml, line \d+, column \d+: the numbers of 'part_"):
+        read_weaver_config(asked)
+    path = real_data / "jetclass2_dev.parquet"
+    standardised = DataConfig.load(str(asked))
+    AutoStandardizer([str(path)], standardised).produce(str(written))
+
+    config = read_weaver_config(written)
+    assert {config.feature_set.features[5].clip, config.feature_set.features[11].clip} == {(-5, 5)}
+    assert config.feature_set.features[11].scale != 1
+    (chunk,) = read_chunks(path, schema=SCHEMAS["jetclass2"], needs=config.feature_set.needs)
+    batch = compute_inputs(config.feature_set, chunk.jets)
+    features, vectors = weaver.inputs(written, path=path)
+    assert weaver.largest_difference(features, batch.features, batch.multiplicities) <= LARGEST
+    assert weaver.largest_difference(vectors, batch.p4, batch.multiplicities) <= LARGEST

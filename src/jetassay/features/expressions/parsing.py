@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import partial
 
 from jetassay.errors import ConfigError
 from jetassay.features.expressions.functions import (
@@ -46,9 +47,12 @@ class ExpressionError(ConfigError):
     """A formula that is refused. `reason` says why, `column` where: the first character is 1."""
 
     def __init__(self, reason: str, *, text: str, column: int) -> None:
-        self.reason, self.column = reason, column
+        self.reason, self.text, self.column = reason, text, column
         shown = text if len(text) <= 60 else f"{text[:57]}..."
         super().__init__(f"line 1, column {column} of '{shown}': {reason}")
+
+    def __reduce__(self) -> tuple[Callable[[], "ExpressionError"], tuple[()]]:
+        return partial(ExpressionError, self.reason, text=self.text, column=self.column), ()
 
 
 @dataclass(frozen=True, slots=True)
