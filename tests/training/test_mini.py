@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 
 from jetassay.backbones.card import read_card
 from jetassay.backbones.loading import load_backbone
@@ -60,6 +61,20 @@ def test_nothing_is_trained_where_one_name_is_unknown(models):
     assert not (models / "tiny" / "card.toml").exists()
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"embedding_dim": 9}, "the network gives {'embedding_dim': 8, 'labels': 10}"),
+        ({"architecture": "jetassay.backbones.mlp:make"}, "cannot be built"),
+        ({"parameters": {"input_dim": 7, "classes": 10}}, "cannot be built"),
+        ({"parameters": {"input_dim": 6, "num_classes": 10, "hidden": [8]}}, "does not take inputs"),
+    ],
+)
+def test_a_network_that_does_not_fit_is_found_before_training(recipe, sample, changes, message):
+    with pytest.raises(ConfigError, match=message):
+        mini.require_fit(recipe.model_copy(update=changes), sample)
+
+
 def test_the_checkpoint_depends_on_recipe_and_jets(recipe):
     paths = {
         mini.checkpoint_path(recipe, data_digest="a" * 64),
@@ -70,8 +85,6 @@ def test_the_checkpoint_depends_on_recipe_and_jets(recipe):
 
 
 def test_untrained_weights_follow_from_the_random_state(recipe):
-    import torch
-
     found = []
     for seed in (1, 1, 2):
         with torch.random.fork_rng(devices=[]):

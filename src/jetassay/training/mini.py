@@ -5,16 +5,19 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
+import torch
 from torch import nn
 
-from jetassay.errors import InterruptedRunError
+from jetassay.backbones.padding import pad
+from jetassay.errors import ConfigError, InterruptedRunError
 from jetassay.places import cache_folder, models_folder
 from jetassay.progress import Reporter
 from jetassay.training.evaluation import measure
 from jetassay.training.loop import predict, train
 from jetassay.training.product import write_product
 from jetassay.training.recipe import TrainingRecipe, read_training_recipe, trained_names
-from jetassay.training.sample import load_sample
+from jetassay.training.sample import TrainingSample, load_sample
 
 
 def train_mini(
@@ -38,6 +41,7 @@ def train_one(recipe: TrainingRecipe, *, folder: Path, workers: int | None, repo
     reporter.line(
         f"{recipe.name}: {len(sample.train)} jets train, {len(sample.validation)} validate, {len(sample.test)} test"
     )
+    require_fit(recipe, sample)
     checkpoint = checkpoint_path(recipe, data_digest=sample.digest)
     try:
         progress = train(partial(build, recipe), sample, recipe.optimisation, checkpoint=checkpoint, reporter=reporter)
@@ -55,10 +59,33 @@ def train_one(recipe: TrainingRecipe, *, folder: Path, workers: int | None, repo
 
 
 def build(recipe: TrainingRecipe) -> nn.Module:
-    """The untrained network of a recipe, with weights from torch's current random state."""
+    """The untrained network of a recipe, with weights from torch's current random state.
+
+    Raises `ConfigError` where there is no such architecture, or it refuses the parameters.
+    """
     module_name, _, function = recipe.architecture.partition(":")
-    module: nn.Module = getattr(import_module(module_name), function)(**recipe.parameters)
+    try:
+        module: nn.Module = getattr(import_module(module_name), function)(**recipe.parameters)
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        raise ConfigError(f"{recipe.name}: '{recipe.architecture}' cannot be built: {error}") from error
     return module
+
+
+def require_fit(recipe: TrainingRecipe, sample: TrainingSample) -> None:
+    """Raises `ConfigError` where the network does not take these inputs, or gives other widths than it should."""
+    with torch.random.fork_rng(devices=[]), torch.inference_mode():
+        module = build(recipe).eval()
+        jet = pad(sample.train.inputs.take(np.zeros(1, np.int64)))
+        try:
+            embedding, logits = module(jet.features, jet.p4, jet.mask)
+        except (RuntimeError, TypeError) as error:
+            raise ConfigError(
+                f"{recipe.name}: the network does not take inputs of feature set '{recipe.feature_set}': {error}"
+            ) from error
+    got = {"embedding_dim": embedding.shape[-1], "labels": logits.shape[-1]}
+    wanted = {"embedding_dim": recipe.embedding_dim, "labels": len(sample.names)}
+    if got != wanted:
+        raise ConfigError(f"{recipe.name}: the recipe wants {wanted}, the network gives {got}; correct the recipe")
 
 
 def checkpoint_path(recipe: TrainingRecipe, *, data_digest: str) -> Path:
