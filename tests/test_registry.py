@@ -7,7 +7,7 @@ from jetassay.registry import Broken, Registry
 
 
 def registry_of(**values):
-    registry = Registry("thing")
+    registry = Registry("thing", of=object)
     for name, value in values.items():
         registry.add(name, lambda value=value: value, origin="here")
     return registry
@@ -26,7 +26,7 @@ def test_an_unknown_name_raises_with_the_nearest_match():
 
 def test_values_are_made_once_and_only_when_asked_for():
     made = []
-    registry = Registry("thing")
+    registry = Registry("thing", of=object)
     registry.add("a", lambda: made.append("a") or "A")
     registry.add("b", lambda: made.append("b") or "B")
     assert (registry["a"], registry["a"], made) == ("A", "A", ["a"])

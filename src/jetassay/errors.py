@@ -28,6 +28,10 @@ class UnknownNameError(JetAssayError, KeyError):
         return str(self.args[0])
 
 
+class PluginError(JetAssayError):
+    """A plug-in does not give what its entry point promises; the message names its distribution and the reason."""
+
+
 class DuplicateNameError(JetAssayError):
     """A name was registered twice."""
 
@@ -50,3 +54,7 @@ class InterruptedRunError(JetAssayError):
 
 class TrackingError(JetAssayError):
     """Runs cannot be recorded; the scores are on disk, and the message says how to send them later."""
+
+
+class FetchError(JetAssayError):
+    """A file cannot be fetched, is another one than expected, or cannot be unpacked safely."""

@@ -3,10 +3,11 @@
 import difflib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib.metadata import entry_points
+from functools import partial
+from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar
 
-from jetassay.errors import DuplicateNameError, JetAssayError, UnknownNameError
+from jetassay.errors import DuplicateNameError, JetAssayError, PluginError, UnknownNameError
 
 T = TypeVar("T")
 
@@ -21,12 +22,19 @@ class Broken:
 class Registry(Mapping[str, T], Generic[T]):
     """Names to things of one kind. Values are made when asked for, once.
 
+    kind:  what one entry is called in messages
+    of:    the type of an entry, which a plug-in must give
+    group: entry-point group through which third-party packages add entries, `jetassay.KINDs` unless given
+
     Adding a name twice raises `DuplicateNameError`. Looking up an unknown name raises `UnknownNameError` with
-    the nearest match. Third-party packages add entries through the entry-point group `jetassay.KIND`.
+    the nearest match. A plug-in never takes a name that is there already: its entry is then called
+    `NAME (DISTRIBUTION)` and is broken; where two plug-ins bring the same name, that name is broken.
     """
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, *, of: type[T], group: str | None = None) -> None:
         self.kind = kind
+        self.of = of
+        self.group = group or f"jetassay.{kind}s"
         self._makers: dict[str, Callable[[], T]] = {}
         self._made: dict[str, T] = {}
         self._origins: dict[str, str] = {}
@@ -83,6 +91,45 @@ class Registry(Mapping[str, T], Generic[T]):
         if self._plugins_scanned:
             return
         self._plugins_scanned = True
-        for point in entry_points(group=f"jetassay.{self.kind}s"):
-            distribution = point.dist.name if point.dist else "an unnamed distribution"
-            self.add(point.name, point.load, origin=distribution)
+        points: dict[str, list[EntryPoint]] = {}
+        for point in sorted(entry_points(group=self.group), key=_distribution):
+            points.setdefault(point.name, []).append(point)
+        for name, given in points.items():
+            owners = [_distribution(point) for point in given]
+            if name in self._makers:
+                for owner in owners:
+                    self._add_double(f"{name} ({owner})", name, self._origins[name], owner)
+            elif len(given) > 1:
+                self._add_double(name, name, *owners)
+            else:
+                self.add(name, partial(self._load, given[0]), origin=owners[0])
+
+    def _add_double(self, shown: str, name: str, first: str, *others: str) -> None:
+        def refuse() -> T:
+            raise DuplicateNameError(
+                f"{self.kind} '{name}' is registered twice: by {first} and by {' and by '.join(others)}. "
+                "Rename or uninstall one of them."
+            )
+
+        self.add(shown, refuse, origin=others[-1])
+
+    def _load(self, point: EntryPoint) -> T:
+        """What a plug-in gives: an entry, or a function without arguments that makes one."""
+        where = f"plug-in {_distribution(point)}, {self.group}: {point.name} = {point.value}"
+        try:
+            given = point.load()
+            value = given if isinstance(given, self.of) else given()
+        except (Exception, SystemExit) as error:  # a plug-in may fail in any way and must not stop the others
+            raise PluginError(f"{where}: {type(error).__name__}: {error}") from error
+        if not isinstance(value, self.of):
+            raise PluginError(f"{where}: gives a {type(value).__name__} instead of a {self.of.__name__}")
+        if getattr(value, "name", point.name) != point.name:
+            raise PluginError(f"{where}: gives the {self.kind} '{value.name}'; call the entry point so too")  # type: ignore[attr-defined]
+        return value
+
+
+def _distribution(point: EntryPoint) -> str:
+    """Name and version of the distribution that an entry point belongs to."""
+    if point.dist is None:
+        return "an unnamed distribution"
+    return f"{point.dist.name} {point.dist.version}"

@@ -2,7 +2,7 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -11,6 +11,12 @@ from jetassay.jets.classes import BACKGROUND, SIGNAL_NAMES
 from jetassay.places import suites_folder
 from jetassay.records import Record, parse_record, read_toml
 from jetassay.registry import Registry
+
+
+SIMULATED = ("jets", "files", "seed", "mode")
+"""Keys of `DatasetChoice` that say what to simulate, and mean nothing for jets that are read from files."""
+
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class DatasetChoice(Record):
@@ -23,7 +29,7 @@ class DatasetChoice(Record):
     card: str
     jets: int | None = Field(default=None, gt=0)
     files: int | None = Field(default=None, ge=3)
-    seed: int | None = Field(default=None, ge=0)
+    seed: Seed | None = None
     mode: Literal["delphes", "ideal"] | None = None
     folder: Path | None = None
     on_invalid: Literal["error", "drop"] = "error"
@@ -32,7 +38,7 @@ class DatasetChoice(Record):
 class SplitChoice(Record):
     """Files of each class that train the probe, choose its penalty, and test it, drawn with `seed`."""
 
-    seed: int = Field(default=1, ge=0)
+    seed: Seed = 1
     train: int = Field(gt=0)
     validation: int = Field(gt=0)
     test: int = Field(gt=0)
@@ -41,8 +47,8 @@ class SplitChoice(Record):
 class ProbeChoice(Record):
     """The linear probe of every signal against the background."""
 
-    signals: tuple[str, ...] = SIGNAL_NAMES
-    seed: int = 0
+    signals: tuple[str, ...] = Field(default=SIGNAL_NAMES, min_length=1)
+    seed: Seed = 0
 
     @model_validator(mode="after")
     def _known(self) -> Self:
@@ -57,7 +63,7 @@ class SimilarityChoice(Record):
     """CKA between all pairs of backbones on the test jets."""
 
     permutations: int = Field(default=99, gt=0)
-    seed: int = 0
+    seed: Seed = 0
 
 
 class ThroughputChoice(Record):
@@ -88,12 +94,22 @@ class Suite(Record):
             raise ValueError(f"backbones listed twice: {', '.join(doubles)}")
         return self
 
+    @model_validator(mode="after")
+    def _feasible(self) -> Self:
+        if self.similarity is not None and len(self.backbones) < 2:
+            raise ValueError("[similarity] compares pairs of backbones: name two at least, or take it out")
+        asked = self.split.train + self.split.validation + self.split.test
+        if self.dataset.files is not None and self.dataset.files < asked:
+            raise ValueError(f"[split] takes {asked} files of each class, but [dataset] makes {self.dataset.files}")
+        return self
+
     def on(self, *, dataset: str | None = None, folder: Path | None = None) -> "Suite":
         """The same suite on other jets: another dataset's card, or other files of the same one."""
         if dataset is None and folder is None:
             return self
         if dataset is None or dataset == self.dataset.card:
-            choice = self.dataset.model_copy(update={"folder": folder})
+            simulated = dict.fromkeys(SIMULATED) if folder is not None else {}
+            choice = self.dataset.model_copy(update={"folder": folder, **simulated})
         else:
             choice = DatasetChoice(card=dataset, folder=folder, on_invalid=self.dataset.on_invalid)
         return self.model_copy(update={"dataset": choice})
@@ -109,7 +125,7 @@ def read_suite(path: Path) -> Suite:
 
 def suites() -> Registry[Suite]:
     """Every suite in `suites/`."""
-    registry: Registry[Suite] = Registry("suite")
+    registry: Registry[Suite] = Registry("suite", of=Suite)
     for path in sorted(suites_folder().glob("*.toml")):
         registry.add(path.stem, partial(read_suite, path), origin=str(path))
     return registry

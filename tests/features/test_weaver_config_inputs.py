@@ -55,7 +55,7 @@ SAME = [
 @pytest.fixture
 def layouts(monkeypatch):
     """The schemas that ship, and those of the two layouts."""
-    registry = Registry("schema")
+    registry = Registry("schema", of=Schema)
     for name in SCHEMAS:
         registry.add(name, lambda name=name: SCHEMAS[name])
     identities = (*FLAGS, "part_charge", "part_pid")

@@ -21,7 +21,7 @@ def backbone_cards() -> Registry[Card]:
     Raises `ConfigError` where a folder in `JETASSAY_MODELS` does not exist, `DuplicateNameError` where two folders
     hold a card of the same name.
     """
-    registry: Registry[Card] = Registry("backbone")
+    registry: Registry[Card] = Registry("backbone", of=Card)
     for folder in (models_folder(), *_own_folders()):
         for card_folder in sorted(each for each in folder.iterdir() if each.is_dir() and each.name[0] != "."):
             path = card_folder / "card.toml"

@@ -45,7 +45,7 @@ _POSITION = (
     Feature("part_dphi", source=_KIN),
 )
 
-FEATURE_SETS: Registry[FeatureSet] = Registry("feature_set")
+FEATURE_SETS: Registry[FeatureSet] = Registry("feature set", of=FeatureSet, group="jetassay.features")
 FEATURE_SETS.add(
     "part-kin",
     lambda: FeatureSet(

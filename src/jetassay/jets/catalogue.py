@@ -62,7 +62,7 @@ def read_dataset_card(path: Path) -> DatasetCard:
 
 def dataset_cards() -> Registry[DatasetCard]:
     """Every dataset that ships, and those of plug-ins."""
-    registry: Registry[DatasetCard] = Registry("dataset")
+    registry: Registry[DatasetCard] = Registry("dataset", of=DatasetCard)
     for path in sorted(_FOLDER.glob("*.toml")):
         registry.add(path.stem, partial(read_dataset_card, path), origin=str(path))
     return registry

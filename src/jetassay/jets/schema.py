@@ -163,6 +163,6 @@ def _jetclass2() -> Schema:
     )
 
 
-SCHEMAS: Registry[Schema] = Registry("schema")
+SCHEMAS: Registry[Schema] = Registry("schema", of=Schema)
 SCHEMAS.add("jetclass", _jetclass)
 SCHEMAS.add("jetclass2", _jetclass2)

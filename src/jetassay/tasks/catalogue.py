@@ -58,6 +58,6 @@ SIMILARITY = Task(
     function="jetassay.tasks.similarity:similarity",
 )
 
-TASKS: Registry[Task] = Registry("task")
+TASKS: Registry[Task] = Registry("task", of=Task)
 for _task in (PROBE, SIMILARITY):
     TASKS.add(_task.name, partial(lambda task: task, _task))
