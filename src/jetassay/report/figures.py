@@ -8,6 +8,7 @@ import pandas as pd
 
 from jetassay.jets.classes import JET_CLASSES, SIGNAL_NAMES
 from jetassay.report.tables import REJECTION, matrix
+from jetassay.whole_files import whole_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,7 +23,6 @@ _DPI = 150
 
 def draw_all(frame: pd.DataFrame, folder: Path) -> list[Path]:
     """Every figure that the frame has data for, in the order of the report."""
-    folder.mkdir(parents=True, exist_ok=True)
     drawn = []
     tasks = set(frame["task"])
     if "probe" in tasks:
@@ -107,6 +107,9 @@ def _dots(scores: pd.DataFrame, *, label: str, title: str, ticks: dict[str, str]
         axes.errorbar(x, value, yerr=np.clip(bars, 0, None), fmt=marker, color=colour, label=backbone, markersize=5.5)
         axes.errorbar(x[limit], low[limit], yerr=0.4 * low[limit], lolims=True, fmt=marker, color=colour,
                       markersize=5.5, markerfacecolor="none")  # fmt: skip
+        open_above = ~np.isnan(value) & ~np.isnan(low) & np.isnan(high)
+        axes.errorbar(x[open_above], value[open_above], yerr=0.4 * value[open_above], lolims=True, fmt="none",
+                      color=colour)  # fmt: skip
     axes.set_yscale("log")
     names = ticks or {name: JET_CLASSES[name].tex for name in signals}
     axes.set_xticks(range(len(signals)), [names[name] for name in signals])
@@ -123,6 +126,7 @@ def _dots(scores: pd.DataFrame, *, label: str, title: str, ticks: dict[str, str]
 def _save(figure: "Figure", path: Path) -> Path:
     import matplotlib.pyplot as plt
 
-    figure.savefig(path, dpi=_DPI, bbox_inches="tight")
+    with whole_file(path) as partial:
+        figure.savefig(partial, format="png", dpi=_DPI, bbox_inches="tight")
     plt.close(figure)
     return path
