@@ -1,9 +1,12 @@
 """The whole path on a few simulated jets: from files to the report, twice, and with things missing."""
 
+import awkward as ak
+import numpy as np
 import pandas as pd
 import pytest
+import uproot
 
-from jetassay.errors import DataError, WeightsError
+from jetassay.errors import ConfigError, DataError, LeakageError, WeightsError
 from jetassay.progress import Reporter
 from jetassay.run import export_embeddings, run_suite
 from jetassay.suite import Suite
@@ -82,6 +85,36 @@ def test_missing_weights_are_named_before_any_work(home, jets_folder):
     assert not (home / "cache/embeddings").exists()
 
 
+def test_jets_of_a_training_are_never_probed(home):
+    suite = suite_on(home, backbones=["jet-observables", "mlp"], dataset={"card": "jetclass-sim", "seed": 1})
+    with pytest.raises(LeakageError, match="mlp was trained on jets simulated with seed 1"):
+        run_suite(suite, reporter=Reporter(quiet=True))
+    assert not (home / "cache/simulated").exists()
+
+
+def test_what_to_simulate_is_not_said_of_files(home, jets_folder):
+    suite = suite_on(jets_folder, dataset={"card": "jetclass", "folder": str(jets_folder), "jets": 10, "seed": 3})
+    with pytest.raises(ConfigError, match=r"jets, seed in .dataset. say what to simulate"):
+        run_suite(suite, reporter=Reporter(quiet=True))
+
+
+def test_the_throughput_reads_jets_as_the_embedding_does(home, jets_folder):
+    folder = home / "broken"
+    folder.mkdir()
+    for path in jets_folder.glob("*.root"):
+        jets = uproot.open(path)["tree"].arrays()
+        jets["jet_pt"] = np.where(np.arange(len(jets)) == 0, np.float32("nan"), jets["jet_pt"].to_numpy())
+        ak.to_parquet(jets, folder / f"{path.stem}.parquet")
+    card = home / "models/tiny-1/card.toml"
+    card.write_text(f"max_constituents = 7\n{card.read_text()}")
+    dataset = {"card": "jetclass", "folder": str(folder), "on_invalid": "drop"}
+    suite = suite_on(folder, dataset=dataset, backbones=["tiny-1"], similarity=None, probe=None)
+    outcome = run_suite(suite, reporter=Reporter(quiet=True))
+    assert (outcome.results.frame["value"] > 0).tolist() == [True]
+    assert outcome.results.counts["dropped"].tolist() == [2, 2, 2]
+    assert outcome.results.provenance["data"]["files"] == 6
+
+
 def test_a_signal_without_jets_is_named(home, jets_folder):
     with pytest.raises(DataError, match="Tbqq has 0"):
         run_suite(suite_on(jets_folder, probe={"signals": ["Tbqq"]}), reporter=Reporter(quiet=True))
@@ -95,3 +128,11 @@ def test_the_export_has_one_row_a_jet_as_wide_as_its_header(shared_home, jets_fo
     first = "source_file,entry_index,truth_label,label_name,jet_sdmass,jet_mass,jet_pt,jet_eta,jet_phi,emb_0,"
     assert lines[0].startswith(first)
     assert {line.count(",") for line in lines} == {9 + 16 - 1}
+
+
+def test_an_export_in_the_way_is_named_before_any_work(home, jets_folder):
+    path = home / "out.csv"
+    path.touch()
+    with pytest.raises(ConfigError, match="--force"):
+        export_embeddings(suite_on(jets_folder), "tiny-1", output=path, force=False, reporter=Reporter(quiet=True))
+    assert not (home / "cache/embeddings").exists()

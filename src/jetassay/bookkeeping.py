@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from jetassay import __version__
+from jetassay.embeddings.units import EXTRACTION_VERSION
 from jetassay.errors import TrackingError
 from jetassay.jets.dataset import DataFile, Dataset
 from jetassay.progress import Reporter
@@ -53,7 +54,11 @@ def settings_digest(suite: Suite, dataset: Dataset, backbones: "Mapping[str, Tor
     facts = {
         "suite": suite.model_dump(mode="json", exclude={"title": True, "dataset": {"folder"}, "throughput": True}),
         "data": dataset.digest,
-        "weights": {name: [each.card.digest(), each.weights_sha256] for name, each in backbones.items()},
+        "backbones": {
+            name: [each.card.digest(), each.weights_sha256, each.feature_set.digest()]
+            for name, each in backbones.items()
+        },
+        "extraction": EXTRACTION_VERSION,
         "tasks": {name: TASKS[name].version for name in TASKS},
         "jetassay": __version__,
     }
@@ -92,13 +97,14 @@ def provenance_of(
     from jetassay.embeddings.threads import usable_cores
     from jetassay.tracking.provenance import collect_provenance
 
-    some = next(iter(embedded.values())).jets.total
+    jets = next(iter(embedded.values())).jets
+    some = jets.total
     return collect_provenance(
         parameters={**suite.model_dump(mode="json"), "device": device},
         data={
             "dataset": dataset.name,
             "digest": dataset.digest,
-            "files": len(dataset.files),
+            "files": len(jets.files),
             "entries": some.entries,
             "jets": some.jets,
             "dropped": dict(some.dropped),

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from jetassay.errors import WeightsError
+from jetassay.errors import ConfigError, LeakageError, WeightsError
 from jetassay.jets.catalogue import dataset_cards, open_card
 from jetassay.jets.classes import BACKGROUND
 from jetassay.jets.dataset import DataFile, Dataset, open_dataset, require_jets, split_files
 from jetassay.progress import Reporter
-from jetassay.suite import DatasetChoice, Suite
+from jetassay.suite import SIMULATED, DatasetChoice, Suite
 from jetassay.tasks.samples import JetKeys, Sample, Splits
 from jetassay.tasks.score import Context, Score, result_frame
 
@@ -64,20 +64,43 @@ def load_backbones(suite: Suite, *, device: str, reporter: Reporter) -> "dict[st
             problems.append(str(error))
     if problems:
         raise WeightsError("\n".join(problems))
+    _require_unseen_jets(suite.dataset, loaded)
     return loaded
+
+
+def _require_unseen_jets(choice: DatasetChoice, backbones: "Mapping[str, TorchBackbone]") -> None:
+    """Raises `LeakageError` where the jets to simulate are those that a backbone was trained on.
+
+    A simulated jet follows from seed, kind, class and file alone, so an equal seed gives jets of the training.
+    """
+    simulation = dataset_cards()[choice.card].simulation
+    if simulation is None or choice.folder is not None:
+        return
+    wanted = simulation.kind, simulation.seed if choice.seed is None else choice.seed
+    for name, backbone in backbones.items():
+        training = backbone.card.training
+        sample = training.recipe.get("sample", {}) if training is not None else {}
+        if (sample.get("kind"), sample.get("seed")) == wanted:
+            raise LeakageError(
+                f"{name} was trained on jets simulated with seed {wanted[1]}; give [dataset] of the suite another seed"
+            )
 
 
 def find_jets(choice: DatasetChoice, *, reporter: Reporter) -> Dataset:
     """The suite's jets: simulated once and kept in the cache, or the files of a real dataset."""
     card = dataset_cards()[choice.card]
+    changes = {name: getattr(choice, name) for name in SIMULATED if getattr(choice, name) is not None}
     if card.simulation is None or choice.folder is not None:
+        if changes:
+            raise ConfigError(
+                f"dataset '{card.name}': {', '.join(changes)} in [dataset] say what to simulate, but these jets are "
+                "read from files; take them out of the suite"
+            )
         return open_card(card, folder=choice.folder, reporter=reporter)
     from jetassay.simulation.recipe import Recipe, default_output
     from jetassay.simulation.sample import simulate
 
-    changes = {name: getattr(choice, name) for name in ("jets", "files", "seed", "mode")}
-    wanted = card.simulation.model_copy(update={name: value for name, value in changes.items() if value is not None})
-    recipe = Recipe(**wanted.model_dump())
+    recipe = Recipe(**{**card.simulation.model_dump(), **changes})
     folder = default_output(recipe)
     reporter.line(f"jets: {recipe.jets} of each of {len(recipe.classes)} classes in {folder}")
     paths = simulate(recipe, output=folder, reporter=reporter)
@@ -132,15 +155,14 @@ def score_all(suite: Suite, embedded: "Mapping[str, Embedded]", splits: Files, *
                 done.problems += tuple(f"{name}, probe, {what}: {why}" for what, why in outcome.problems.items())
                 done.protocol = PROTOCOL
             bar.advance()
-        if suite.similarity is not None and len(embedded) > 1:
-            from jetassay.tasks.similarity import PROTOCOL as SIMILARITY_PROTOCOL
-            from jetassay.tasks.similarity import similarity
+        if suite.similarity is not None:
+            from jetassay.tasks.similarity import protocol, similarity
 
             tests = {name: sample_of(each, splits["test"]) for name, each in embedded.items()}
             compared = similarity(tests, permutations=suite.similarity.permutations, seed=suite.similarity.seed)
             done.scores += compared.scores
             done.problems += tuple(f"similarity, {what}: {why}" for what, why in compared.problems.items())
-            done.protocol = f"{done.protocol}\n\n{SIMILARITY_PROTOCOL}".strip()
+            done.protocol = f"{done.protocol}\n\n{protocol(suite.similarity.permutations)}".strip()
         bar.advance()
     return done
 
@@ -165,10 +187,15 @@ def measure_throughput(
 
     files = splits["test"]
     each = -(-suite.throughput.jets // len(files))
-    chunks = [next(iter(dataset.read(file, stop=min(each, file.entries)))) for file in files]
     reporter.line(f"throughput: {suite.throughput.rounds} rounds of {len(backbones)} backbones, interleaved")
     entries = {}
     for name, backbone in backbones.items():
+        options = {
+            "needs": backbone.feature_set.needs,
+            "max_constituents": backbone.card.max_constituents,
+            "on_invalid": suite.dataset.on_invalid,
+        }
+        chunks = (chunk for file in files for chunk in dataset.read(file, stop=min(each, file.entries), **options))
         parts = [compute_inputs(backbone.feature_set, chunk.jets) for chunk in chunks]
         entries[name] = backbone, type(parts[0]).join(parts)
     speeds = measure_speed(entries, rounds=suite.throughput.rounds, threads=suite.threads)
