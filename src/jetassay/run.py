@@ -76,8 +76,9 @@ def run_suite(suite: Suite, *, device: str = "cpu", reporter: Reporter) -> Suite
 
 def export_embeddings(suite: Suite, backbone: str, *, output: Path, force: bool, reporter: Reporter) -> int:
     """Write the stored embeddings of one backbone of a suite as CSV; gives the number of jets."""
-    from jetassay.embeddings.export import export_csv
+    from jetassay.embeddings.export import check_export, export_csv
 
+    check_export(output, force=force)
     if backbone not in suite.backbones:
         raise ConfigError(f"suite '{suite.name}' has no backbone '{backbone}'; it has {', '.join(suite.backbones)}")
     one = suite.model_copy(update={"backbones": (backbone,)})

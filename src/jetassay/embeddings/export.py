@@ -13,6 +13,11 @@ from jetassay.progress import Reporter
 JET_COLUMNS = ("jet_sdmass", "jet_mass", "jet_pt", "jet_eta", "jet_phi")
 
 
+def check_export(output: Path, *, force: bool) -> None:
+    """Raises `ConfigError` where `output` does not end in .csv, or exists and `force` is not set."""
+    check_output(output, force=force, suffixes=(".csv",))
+
+
 def export_csv(
     parts: Iterable[Embedded], *, output: Path, force: bool = False, reporter: Reporter | None = None
 ) -> int:
@@ -24,7 +29,7 @@ def export_csv(
     the labels of jets without any. Gives the number of rows. Raises `ConfigError` where `output` does not end in
     .csv, or exists and `force` is not set, `StoreError` where it cannot be written.
     """
-    check_output(output, force=force, suffixes=(".csv",))
+    check_export(output, force=force)
     reporter = reporter or Reporter(quiet=True)
     rows, missing = 0, set[str]()
     with row_writer(output) as append:
