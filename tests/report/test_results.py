@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from jetassay.errors import ConfigError
+from jetassay.errors import ConfigError, StoreError
 from jetassay.report import results as module
 from jetassay.report.results import Results, load_results, redraw, render_results
 
@@ -66,3 +66,19 @@ def test_damaged_results_are_named(saved):
     (saved.folder / "scores.parquet").write_bytes(b"not parquet")
     with pytest.raises(ConfigError, match="cannot be read"):
         load_results("mine")
+
+
+def test_files_of_something_else_are_named(saved):
+    (saved.folder / "provenance.json").write_text("[]")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_results("mine")
+    saved.save()
+    saved.frame.drop(columns="task").to_parquet(saved.folder / "scores.parquet")
+    with pytest.raises(ConfigError, match="task"):
+        load_results("mine")
+
+
+def test_what_is_in_the_way_of_results_is_named(saved):
+    (saved.folder / "figures").touch()
+    with pytest.raises(StoreError, match="figures"):
+        saved.draw()

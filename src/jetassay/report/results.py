@@ -23,6 +23,7 @@ from jetassay.report.tables import (
     matrix,
     throughput_cells,
 )
+from jetassay.tasks.score import COLUMNS
 from jetassay.whole_files import whole_file
 
 
@@ -50,7 +51,6 @@ class Results:
 
     def save(self) -> None:
         """Write scores as parquet and CSV, counts and provenance; each file whole or not at all."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         with whole_file(self.folder / "scores.parquet") as path:
             self.frame.to_parquet(path, index=False)
         with whole_file(self.folder / "scores.csv") as path:
@@ -118,9 +118,10 @@ def load_results(suite: str) -> Results:
         counts = pd.read_csv(folder / "counts.csv", index_col="split")
         about = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
         title, protocol = about.pop("title"), about.pop("protocol")
+        frame = frame[list(COLUMNS)]
     except FileNotFoundError as error:
         raise ConfigError(f"{folder}: no results of suite '{suite}'; run it first: jetassay run {suite}") from error
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{folder}: results cannot be read ({error}); run again: jetassay run {suite}") from error
     return Results(suite=suite, title=title, frame=frame, counts=counts, provenance=about, protocol=protocol)
 
