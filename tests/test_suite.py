@@ -11,6 +11,7 @@ title = "Mine"
 backbones = ["mlp"]
 [dataset]
 card = "jetclass-sim"
+files = 3
 [split]
 train = 1
 validation = 1
@@ -43,6 +44,11 @@ def test_an_unknown_suite_suggests_the_nearest():
         (('name = "mine"', 'name = "yours"'), "make them equal"),
         (("[split]", "[split"), "not valid TOML"),
         (("[split]", '[probe]\nsignals = ["Hbb", "Hxx"]\n[split]'), "unknown signals Hxx"),
+        (("[split]", "[probe]\nsignals = []\n[split]"), "probe.signals"),
+        (("[split]", "[probe]\nseed = -1\n[split]"), "probe.seed"),
+        (("[split]", "[probe]\nseed = 1_000_000_000_000_000_000_000\n[split]"), "probe.seed"),
+        (("[split]", "[similarity]\n[split]"), "name two at least"),
+        (("train = 1", "train = 2"), "takes 4 files of each class, but .* makes 3"),
     ],
 )
 def test_what_is_wrong_in_a_suite_is_named(tmp_path, change, message):
@@ -63,3 +69,7 @@ def test_a_suite_moves_to_other_jets_and_keeps_what_it_measures(tmp_path):
     assert (moved.dataset.card, moved.dataset.folder, moved.dataset.jets) == ("jetclass", tmp_path, None)
     assert (moved.probe, moved.backbones) == (default.probe, default.backbones)
     assert default.on() is default
+    assert default.on(folder=tmp_path).dataset.model_dump(exclude_defaults=True) == {
+        "card": "jetclass-sim",
+        "folder": tmp_path,
+    }

@@ -6,7 +6,7 @@ import pytest
 from jetassay.errors import DataError
 from jetassay.metrics.cka import debiased_cka
 from jetassay.tasks import similarity as module
-from jetassay.tasks.similarity import similarity
+from jetassay.tasks.similarity import protocol, similarity
 
 
 def views(sample_of, *names, **options):
@@ -31,6 +31,10 @@ def test_every_pair_is_compared_overall_and_within_qcd(sample_of):
             assert score.n_signal + score.n_background == len(rows)
             assert score.low < score.value < score.high
     assert not outcome.problems
+
+
+def test_the_protocol_says_how_many_permutations_were_made():
+    assert "over 19 permutations" in protocol(19)
 
 
 def test_the_matrix_for_heat_maps_holds_the_same_numbers(sample_of):

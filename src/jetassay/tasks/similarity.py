@@ -23,18 +23,22 @@ PERMUTATIONS = 99
 MOST_NULL_JETS = 2000
 """The null, and the CKA that its p-value is about, use a random subset of this size where there are more jets."""
 
-PROTOCOL = (
+_PROTOCOL = (
     f"Similarity, version {SIMILARITY.version}. Debiased linear CKA (unbiased HSIC of Song et al. 2012 in numerator "
     "and denominator) of the embeddings, as they are, of the same jets: 1 for embeddings equal up to rotation, scale "
     "and shift, 0 on average for unrelated ones; slightly negative values are kept. 'all' takes every jet, where "
     f"distances between classes dominate, '{BACKGROUND}' the background alone. Interval: delete-one-block jackknife "
     "over 20 random blocks of jets.\n"
-    f"'cka_null': mean and central interval of CKA over {PERMUTATIONS} permutations of the jets of one backbone. "
+    "'cka_null': mean and central interval of CKA over {permutations} permutations of the jets of one backbone. "
     "'cka_p_value': share of permutations at or above the observed CKA, 1 added to both counts. Both take at most "
     f"{MOST_NULL_JETS} jets.\n"
     "Equal CKA does not mean equal function."
 )
-"""The definition behind every number of this task, to be shown beside it."""
+
+
+def protocol(permutations: int = PERMUTATIONS) -> str:
+    """The definition behind every number of this task, to be shown beside it."""
+    return _PROTOCOL.format(permutations=permutations)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ class Pairs:
 def similarity(
     samples: Mapping[str, Sample], *, background: str = BACKGROUND, permutations: int = PERMUTATIONS, seed: int = 0
 ) -> Outcome[Pairs]:
-    """Compare every pair of backbones; `PROTOCOL` says how.
+    """Compare every pair of backbones; `protocol` says how.
 
     samples: backbone name -> its embeddings of the same jets in the same order; two at least
     seed:    of the permutations, the subset that they use, and the blocks of the jackknife
