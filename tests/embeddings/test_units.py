@@ -1,11 +1,14 @@
+import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jetassay.embeddings.units import Reading, TableRecipe, plan
+from jetassay.embeddings.units import Reading, TableRecipe, embedding_recipe, plan
+from jetassay.features.sets import FEATURE_SETS
 from jetassay.jets.dataset import DataFile
 from jetassay.jets.schema import SCHEMAS, Selection
 
@@ -35,6 +38,7 @@ RECIPE = {
     "max_constituents": 64,
     "entries_per_pool": 16,
     "token_budget": 101,
+    "code": "other",
     "version": 2,
 }
 READING = {
@@ -49,6 +53,31 @@ READING = {
 def test_the_key_depends_on_every_part_of_the_recipe(units, name):
     changed = replace(units[0], recipe=replace(units[0].recipe, **{name: RECIPE[name]}))
     assert changed.key != units[0].key
+
+
+def test_the_recipe_says_what_the_backbone_says(make_backbone, small):
+    backbone = make_backbone(max_constituents=64)
+    backbone.dtype, backbone.weights_sha256 = "float64", "a" * 64
+    feature_set = FEATURE_SETS["part-full"]
+    recipe = embedding_recipe(backbone, feature_set=feature_set, batching=small)
+    assert (recipe.card, recipe.weights) == (backbone.card.digest(), "a" * 64)
+    assert (recipe.feature_set, recipe.dtype) == (feature_set.digest(), "float64")
+    assert (recipe.max_constituents, recipe.entries_per_pool) == (64, small.entries_per_pool)
+    assert (recipe.token_budget, recipe.code) == (small.token_budget, None)
+
+
+def test_another_architecture_of_ones_own_is_never_taken_for_the_old_one(
+    make_backbone, small, units, tmp_path, monkeypatch
+):
+    path = tmp_path / "own_network.py"
+    monkeypatch.setitem(sys.modules, "own_network", SimpleNamespace(__file__=str(path)))
+    backbone, keys = make_backbone(), set()
+    backbone.card = backbone.card.model_copy(update={"architecture": "own_network:build"})
+    for code in ("one", "other"):
+        path.write_text(code)
+        recipe = embedding_recipe(backbone, feature_set=FEATURE_SETS["part-kin"], batching=small)
+        keys.add(replace(units[0], recipe=recipe).key)
+    assert len(keys) == 2
 
 
 @pytest.mark.parametrize("name", READING)

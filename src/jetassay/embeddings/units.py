@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
 from jetassay.backbones.protocol import Backbone
@@ -54,6 +56,8 @@ class TableRecipe:
 class EmbeddingRecipe:
     """What the embedding of a range depends on beside its jets.
 
+    code: sha256 of the file with the architecture, where it is not one of ours: those have `EXTRACTION_VERSION`
+
     Versions of libraries, threads and machine are kept beside the embedding, not in its key.
     """
 
@@ -64,6 +68,7 @@ class EmbeddingRecipe:
     max_constituents: int
     entries_per_pool: int
     token_budget: int
+    code: str | None = None
     kind: Literal["embedding"] = "embedding"
     version: int = EXTRACTION_VERSION
 
@@ -81,7 +86,17 @@ def embedding_recipe(backbone: Backbone, *, feature_set: FeatureSet, batching: B
         max_constituents=backbone.card.max_constituents,
         entries_per_pool=batching.entries_per_pool,
         token_budget=batching.token_budget,
+        code=_foreign_code(backbone.card.architecture),
     )
+
+
+def _foreign_code(architecture: str) -> str | None:
+    """sha256 hex of the imported file that holds somebody else's architecture; None for ours."""
+    name = architecture.partition(":")[0]
+    file = getattr(sys.modules.get(name), "__file__", None)
+    if file is None or name.partition(".")[0] == "jetassay":
+        return None
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +126,7 @@ class Unit(Generic[R]):
             "start": self.start,
             "stop": self.stop,
             **self.reading.describe(),
-            **asdict(self.recipe),
+            **{name: value for name, value in asdict(self.recipe).items() if value is not None},
         }
 
     def read(self, *, needs: tuple[str, ...], entries_per_chunk: int, max_constituents: int) -> Iterator[Chunk]:
