@@ -20,6 +20,9 @@ architecture = "jetassay.backbones.part:build"
 feature_set = "part-full"
 embedding_dim = 16
 labels = "jetclass"
+[layers]
+class-token = 16
+mean-block-1 = 16
 [parameters]
 input_dim = 17
 num_classes = 10

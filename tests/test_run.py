@@ -17,7 +17,7 @@ def suite_on(folder, **changes):
     table = {
         "name": "mine",
         "title": "Mine",
-        "backbones": ["tiny-1", "tiny-2", "jet-observables"],
+        "backbones": ["tiny-1", "tiny-2", "jet-observables", "tiny-1@mean-block-1"],
         "dataset": {"card": "jetclass", "folder": str(folder)},
         "split": {"train": 1, "validation": 1, "test": 1},
         "probe": {"signals": ["Hbb"]},
@@ -47,10 +47,27 @@ def test_a_suite_gives_scores_of_every_task_on_disk_and_in_the_store(shared_home
 def test_every_rejection_has_its_counts_and_an_interval_or_a_limit(outcome):
     frame = outcome.results.frame
     rejections = frame[frame["metric"] == "rejection"]
-    assert len(rejections) == 3 * 2
+    assert len(rejections) == 4 * 2
     assert (rejections["n_background"] == 24).all()
     assert (rejections["n_survivors"] <= rejections["n_background"]).all()
     assert (rejections["value"].notna() | rejections["low"].notna()).all()
+
+
+def test_an_inner_layer_is_a_row_of_its_own_with_its_layer_beside_it(outcome):
+    probed = outcome.results.frame.query("task == 'probe' and metric == 'auc'")
+    found = dict(
+        zip(probed["backbone"], probed["layer"].astype(object).where(probed["layer"].notna(), None), strict=True)
+    )
+    assert found["tiny-1"] == "class-token"
+    assert found["tiny-1@mean-block-1"] == "mean-block-1"
+    assert found["jet-observables"] is None
+    assert probed["run_id"].nunique() == 4
+
+
+def test_an_unknown_layer_is_named_before_any_work(home, jets_folder):
+    with pytest.raises(ConfigError, match="tiny-1 has no layer 'mean-block-2'"):
+        run_suite(suite_on(jets_folder, backbones=["tiny-1", "tiny-1@mean-block-2"]), reporter=Reporter(quiet=True))
+    assert not (home / "cache/embeddings").exists()
 
 
 def test_jets_in_equal_jets_counted(outcome):

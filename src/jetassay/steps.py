@@ -52,14 +52,15 @@ class Scored:
 
 def load_backbones(suite: Suite, *, device: str, reporter: Reporter) -> "dict[str, TorchBackbone]":
     """Every backbone of the suite. Raises `WeightsError` naming all whose weights are missing or wrong, at once."""
-    from jetassay.backbones.catalogue import backbone_cards
+    from jetassay.backbones.catalogue import backbone_cards, find_card
     from jetassay.backbones.loading import load_backbone
 
-    cards = backbone_cards()
+    known = backbone_cards()
+    cards = {name: find_card(known, name) for name in suite.backbones}
     loaded, problems = {}, []
-    for name in suite.backbones:
+    for name, card in cards.items():
         try:
-            loaded[name] = load_backbone(cards[name], device=device, dtype=suite.dtype, reporter=reporter)
+            loaded[name] = load_backbone(card, device=device, dtype=suite.dtype, reporter=reporter)
         except WeightsError as error:
             problems.append(str(error))
     if problems:
@@ -151,7 +152,7 @@ def score_all(suite: Suite, embedded: "Mapping[str, Embedded]", splits: Files, *
 
                 samples = Splits(**{split: sample_of(each, files) for split, files in splits.items()})
                 outcome = probe(samples, backbone=name, signals=suite.probe.signals, seed=suite.probe.seed)
-                done.scores += outcome.scores
+                done.scores += [replace(score, layer=each.layer) for score in outcome.scores]
                 done.problems += tuple(f"{name}, probe, {what}: {why}" for what, why in outcome.problems.items())
                 done.protocol = PROTOCOL
             bar.advance()

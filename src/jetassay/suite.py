@@ -12,7 +12,6 @@ from jetassay.places import suites_folder
 from jetassay.records import Record, parse_record, read_toml
 from jetassay.registry import Registry
 
-
 SIMULATED = ("jets", "files", "seed", "mode")
 """Keys of `DatasetChoice` that say what to simulate, and mean nothing for jets that are read from files."""
 
@@ -74,7 +73,10 @@ class ThroughputChoice(Record):
 
 
 class Suite(Record):
-    """One comparison. A task whose table is absent is not run."""
+    """One comparison. A task whose table is absent is not run.
+
+    backbones: names of cards; `NAME@LAYER` takes one of the inner layers that the card names as the embedding
+    """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     title: str

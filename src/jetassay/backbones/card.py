@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,6 +11,8 @@ from pydantic import Field, PrivateAttr, model_validator
 from jetassay.errors import ConfigError
 from jetassay.jets.labels import LABEL_LISTS
 from jetassay.records import Record, parse_record, read_toml
+
+LAYER_NAME = r"[a-z0-9]+(-[a-z0-9]+)*"
 
 Role = Literal["backbone", "floor", "control"]
 
@@ -68,6 +71,8 @@ class Card(Record):
     architecture: `package.module:function`, called with `parameters`; imported only when the backbone is loaded
     feature_set:  name of the input recipe, which belongs to the backbone
     embedding_dim: D of the embedding
+    layers:       names and widths of the layers that can be taken, the one that is the embedding first; none where only
+                  that one can be had
     labels:       names of the output classes in order; a name of a shipped label list (`jetclass`, `jetclass2`)
                   or the names themselves; empty where the backbone has no classifier head
     trained_on:   names of the datasets seen in training, so that contamination shows
@@ -83,6 +88,7 @@ class Card(Record):
     parameters: dict[str, Any] = Field(default_factory=dict)
     feature_set: str
     embedding_dim: int = Field(gt=0)
+    layers: dict[str, int] = Field(default_factory=dict)
     labels: str | tuple[str, ...] = ()
     trained_on: tuple[str, ...] = ()
     permutation_invariant: bool = True
@@ -95,6 +101,16 @@ class Card(Record):
     notes: str = ""
 
     _folder: Path | None = PrivateAttr(default=None)
+    _inner_layer: str | None = PrivateAttr(default=None)
+
+    @model_validator(mode="after")
+    def _layers_begin_with_the_embedding(self) -> "Card":
+        if self.layers and next(iter(self.layers.values())) != self.embedding_dim:
+            raise ValueError("`layers` begins with the layer that is the embedding, as wide as `embedding_dim`")
+        odd = [name for name in self.layers if not re.fullmatch(LAYER_NAME, name)]
+        if odd:
+            raise ValueError(f"names in `layers` are kebab-case, not {', '.join(odd)}")
+        return self
 
     @model_validator(mode="after")
     def _known_labels(self) -> "Card":
@@ -123,15 +139,46 @@ class Card(Record):
         """The names of the output classes, in order; () without a classifier head."""
         return LABEL_LISTS[self.labels] if isinstance(self.labels, str) else self.labels
 
+    @property
+    def inner_layer(self) -> str | None:
+        """The layer chosen by `at`; None where it is the one that the card calls the embedding."""
+        return self._inner_layer
+
+    @property
+    def layer(self) -> str | None:
+        """The layer that is taken; None where the card names none."""
+        return self._inner_layer or next(iter(self.layers), None)
+
+    @property
+    def reference(self) -> str:
+        """`NAME`, or `NAME@LAYER` for an inner layer."""
+        return f"{self.name}@{self._inner_layer}" if self._inner_layer else self.name
+
+    def at(self, layer: str) -> "Card":
+        """The same backbone with another layer as its embedding; without `labels`, for its scores stay what they are.
+
+        Raises `ConfigError` naming the known layers where there is no such one.
+        """
+        if layer not in self.layers:
+            known = ", ".join(self.layers) or "none but the embedding itself"
+            raise ConfigError(f"{self.name} has no layer '{layer}'; its card names {known}")
+        if layer == next(iter(self.layers)):
+            return self
+        chosen = self.model_copy(update={"embedding_dim": self.layers[layer], "labels": ()})
+        chosen._inner_layer = layer  # noqa: SLF001 - a choice of the user's, and no key of the file
+        return chosen
+
     def digest(self) -> str:
         """sha256 hex over every fact that can change an embedding: not titles and notes, nor where weights lie."""
         facts = self.model_dump(
             mode="json",
             exclude={
-                **dict.fromkeys(("title", "notes", "paper", "training", "trained_on", "role"), True),
+                **dict.fromkeys(("title", "notes", "paper", "training", "trained_on", "role", "layers"), True),
                 "weights": {"file", "urls", "size", "licence"},
             },
         )
+        if self._inner_layer:
+            facts["layer"] = self._inner_layer
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
@@ -151,6 +198,7 @@ def read_card(path: Path) -> Card:
                 "parameters",
                 "feature_set",
                 "embedding_dim",
+                "layers",
                 "permutation_invariant",
                 "max_constituents",
                 "paper",

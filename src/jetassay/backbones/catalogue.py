@@ -1,6 +1,7 @@
 """Which backbones there are: cards of the project, of the user's own folders, and of plug-ins. Imports no torch."""
 
 import os
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +28,15 @@ def backbone_cards() -> Registry[Card]:
             path = card_folder / "card.toml"
             registry.add(card_folder.name, partial(read_card, path), origin=str(path))
     return registry
+
+
+def find_card(cards: Mapping[str, Card], reference: str) -> Card:
+    """The card that `NAME` or `NAME@LAYER` refers to.
+
+    Raises `UnknownNameError` for an unknown name, `ConfigError` for a layer that the card does not name.
+    """
+    name, at, layer = reference.partition("@")
+    return cards[name].at(layer) if at else cards[name]
 
 
 def _own_folders() -> list[Path]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -11,8 +12,16 @@ def on_rows(layer: nn.Conv1d | nn.Conv2d, rows: Tensor) -> Tensor:
     return functional.linear(rows, layer.weight.flatten(1), layer.bias)
 
 
+def masked_mean(table: Tensor, mask: Tensor) -> Tensor:
+    """The mean (J, D) over the constituents of each jet of `table` (J, C, D); padded slots are never read."""
+    return torch.where(mask[..., None], table, 0).sum(dim=1) / mask.sum(dim=1, keepdim=True)
+
+
 class Head(nn.Sequential):
-    """Hidden layers (width, dropout), each with a ReLU, and the linear classifier after them."""
+    """Hidden layers (width, dropout), each with a ReLU, and the linear classifier after them.
+
+    layers: names and widths of what can be read: the last hidden layer, `hidden-1` and so on; or `pooled` without any
+    """
 
     def __init__(self, dim: int, hidden: Sequence[tuple[int, float]], num_classes: int) -> None:
         layers: list[nn.Module] = []
@@ -20,6 +29,14 @@ class Head(nn.Sequential):
             layers.append(nn.Sequential(nn.Linear(dim, width), nn.ReLU(), nn.Dropout(dropout)))
             dim = width
         super().__init__(*layers, nn.Linear(dim, num_classes))
+        widths = {f"hidden-{k + 1}": width for k, (width, _) in enumerate(hidden)}
+        self.layers = dict([*list(widths.items())[-1:], *widths.items()]) or {"pooled": dim}
+
+    def read_at(self, layer: str, pooled: Tensor) -> Tensor:
+        """What hidden layer `hidden-K` gives after its ReLU (J, width), of pooled jets (J, dim)."""
+        for hidden in list(self)[: int(layer.removeprefix("hidden-"))]:
+            pooled = hidden(pooled)
+        return pooled
 
     def read(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
         """What the linear classifier sees (J, D), and its logits (J, K), of pooled jets (J, dim)."""

@@ -4,7 +4,7 @@ from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from jetassay.backbones.card import Card
 from jetassay.backbones.padding import pad
-from jetassay.backbones.protocol import Output
+from jetassay.backbones.protocol import Layered, Output
 from jetassay.backbones.weights import load_strictly, locate_weights, read_state, state_digest
 from jetassay.errors import ConfigError, DataError, WeightsError
 from jetassay.features.batch import InputBatch
@@ -41,6 +41,7 @@ class TorchBackbone:
         self.device = device
         self.feature_set: FeatureSet = FEATURE_SETS[card.feature_set]
         self.module = module.to(device=device, dtype=DTYPES[dtype]).eval().requires_grad_(requires_grad=False)
+        self._check_layers()
         self._check_widths()
 
     def embed(self, batch: InputBatch) -> Output:
@@ -52,15 +53,22 @@ class TorchBackbone:
         jets = pad(batch, device=self.device, dtype=DTYPES[self.dtype])
         inputs = (jets.features, jets.p4, jets.mask, *((jets.jet_features,) if self.feature_set.jet_width else ()))
         with torch.inference_mode(), self._precision():
-            embedding, logits = self.module(*inputs)
+            embedding, logits = self._forward(*inputs)
         found = _array(embedding)
         if not np.isfinite(found).all():
             jet = int(np.flatnonzero(~np.isfinite(found).all(axis=1))[0])
             raise DataError(
                 f"{self.card.name}: the embedding of jet {jet} of the batch is not finite; look at its inputs"
             )
-        scored = logits is not None and len(self.labels) > 0
-        return Output(found, _array(logits.float().softmax(dim=-1)) if scored else None)
+        if logits is None or not self.labels:
+            return Output(found, None)
+        return Output(found, _array(logits.float().softmax(dim=-1)))
+
+    def _forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor | None]:
+        if self.card.inner_layer is None:
+            found: tuple[Tensor, Tensor | None] = self.module(*inputs)
+            return found
+        return cast("Layered", self.module).embed_at(self.card.inner_layer, *inputs), None
 
     def _precision(self) -> AbstractContextManager[Any]:
         if self.dtype != "bfloat16":
@@ -82,6 +90,18 @@ class TorchBackbone:
             raise DataError(
                 f"{card.name} takes at most {card.max_constituents} constituents, but a jet has {longest}; "
                 "cut them when reading"
+            )
+
+    def _check_layers(self) -> None:
+        """Every layer that the card names is one of the architecture's, in its width, and the first is the first."""
+        named, offered = self.card.layers, dict(getattr(self.module, "layers", {}))
+        wrong = [f"{layer} = {width}" for layer, width in named.items() if offered.get(layer) != width]
+        if named and not wrong and next(iter(named)) != next(iter(offered)):
+            wrong = [f"{next(iter(named))} as the first"]
+        if wrong:
+            raise ConfigError(
+                f"{self.card.name}: `layers` of the card do not fit its architecture: {', '.join(wrong)}; it has "
+                f"{', '.join(f'{layer} = {width}' for layer, width in offered.items()) or 'none'}, in this order"
             )
 
     def _check_widths(self) -> None:

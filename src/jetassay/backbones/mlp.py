@@ -37,14 +37,26 @@ class LeadingConstituents(nn.Module):
             layers += [nn.Linear(before, after), nn.ReLU(), nn.Dropout(dropout)]
         self.hidden = nn.Sequential(*layers)
         self.fc = nn.Linear(hidden[-1], num_classes)
+        widths = {f"hidden-{k + 1}": width for k, width in enumerate(hidden)}
+        self.layers = dict([*list(widths.items())[-1:], *widths.items()])
 
     def forward(self, features: Tensor, p4: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ARG002 - p4: one signature for all
         """Embedding (J, D) and logits (J, K); features (J, C, F) by falling pT, mask bool (J, C)."""
+        embedding: Tensor = self.hidden(self.side_by_side(features, mask))
+        return embedding, self.fc(embedding)
+
+    def embed_at(self, layer: str, features: Tensor, p4: Tensor, mask: Tensor) -> Tensor:  # noqa: ARG002 - p4: one signature for all
+        """`hidden-K`: what the K-th hidden layer gives (J, D), after its ReLU, K from 1."""
+        layers = 3 * int(layer.removeprefix("hidden-"))  # linear, ReLU, dropout
+        found: Tensor = self.hidden[:layers](self.side_by_side(features, mask))
+        return found
+
+    def side_by_side(self, features: Tensor, mask: Tensor) -> Tensor:
+        """The features of the leading constituents (J, constituents F), zero where a jet has fewer."""
         kept = min(self.constituents, mask.shape[1])
         leading = features.new_zeros(len(features), self.constituents, features.shape[-1])
         leading[:, :kept] = torch.where(mask[:, :kept, None], features[:, :kept], 0)
-        embedding: Tensor = self.hidden(leading.flatten(1))
-        return embedding, self.fc(embedding)
+        return leading.flatten(1)
 
 
 def build(**parameters: Any) -> LeadingConstituents:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from jetassay.backbones.dense import masked_mean
 from jetassay.backbones.pairs import PairEmbed
 from jetassay.errors import ConfigError
 
@@ -158,6 +159,7 @@ class ParticleTransformer(nn.Module):
         self.norm = nn.LayerNorm(dim)
         self.fc = _classifier(dim, fc_params, num_classes)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
+        self.layers = {"class-token": dim} | {f"mean-block-{k + 1}": dim for k in range(num_layers)}
         self._initialise()
 
     def forward(self, features: Tensor, p4: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -169,12 +171,17 @@ class ParticleTransformer(nn.Module):
         embedding = self.read_out(self.encode(features, p4, mask), mask)
         return embedding, self.fc(embedding)
 
-    def encode(self, features: Tensor, p4: Tensor, mask: Tensor) -> Tensor:
-        """Tokens (J, C, D) after the last layer; those of padded slots mean nothing."""
+    def embed_at(self, layer: str, features: Tensor, p4: Tensor, mask: Tensor) -> Tensor:
+        """`mean-block-K`: the mean (J, D) over constituents of what the K-th layer of constituents gives, K from 1."""
+        tokens = self.encode(features, p4, mask, blocks=int(layer.removeprefix("mean-block-")))
+        return masked_mean(tokens, mask)
+
+    def encode(self, features: Tensor, p4: Tensor, mask: Tensor, *, blocks: int | None = None) -> Tensor:
+        """Tokens (J, C, D) after the last layer, or after the first `blocks`; those of padded slots mean nothing."""
         rows = self.embed(features[mask])
         tokens: Tensor = rows.new_zeros(*mask.shape, rows.shape[-1]).masked_scatter(mask[..., None], rows)
         bias = self.pair_embed(p4, mask).masked_fill(~mask[:, None, None, :], -math.inf)
-        for block in self.blocks:
+        for block in list(self.blocks)[:blocks]:
             tokens = block(tokens, bias)
         return tokens
 

@@ -101,6 +101,7 @@ class ParticleNet(nn.Module):
             EdgeConv(before, widths) for before, (_, widths) in zip(sizes, conv_params, strict=False)
         )
         self.fc = Head(sizes[-1], fc_params, num_classes)
+        self.layers = self.fc.layers | {f"mean-conv-{k + 1}": width for k, width in enumerate(sizes[1:])}
 
     def forward(self, features: Tensor, p4: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ARG002 - p4: one signature for all
         """Embedding (J, D), the last hidden layer after its ReLU, and logits (J, K) of J jets.
@@ -110,15 +111,25 @@ class ParticleNet(nn.Module):
 
         Raises `DataError` where C is above `length`.
         """
+        return self.fc.read(self.convolve(features, mask))
+
+    def embed_at(self, layer: str, features: Tensor, p4: Tensor, mask: Tensor) -> Tensor:  # noqa: ARG002 - p4: one signature for all
+        """`mean-conv-K`: the mean (J, D) over constituents of what edge convolution K gives, or a hidden layer."""
+        if layer.startswith("mean-conv-"):
+            return self.convolve(features, mask, convs=int(layer.removeprefix("mean-conv-")))
+        return self.fc.read_at(layer, self.convolve(features, mask))
+
+    def convolve(self, features: Tensor, mask: Tensor, *, convs: int | None = None) -> Tensor:
+        """The mean (J, D) over constituents after the last edge convolution, or after the first `convs`."""
         if mask.shape[1] > self.length:
             raise DataError(f"ParticleNet sees {self.length} slots, but the batch has {mask.shape[1]}; cut its jets")
         given = features[mask]
         rows = self.bn_fts(given)
-        for place, (k, conv) in enumerate(zip(self.neighbours, self.edge_convs, strict=True)):
+        for place, (k, conv) in enumerate(list(zip(self.neighbours, self.edge_convs, strict=True))[:convs]):
             coordinates = rows if place else given[:, self.points]
             rows = conv(rows, nearest(coordinates, mask, k=k, slots=self.length))
-        padded = rows.new_zeros(*mask.shape, rows.shape[-1]).masked_scatter(mask[..., None], rows)
-        return self.fc.read(padded.sum(dim=1) / mask.sum(dim=1, keepdim=True))
+        padded: Tensor = rows.new_zeros(*mask.shape, rows.shape[-1]).masked_scatter(mask[..., None], rows)
+        return padded.sum(dim=1) / mask.sum(dim=1, keepdim=True)
 
 
 @torch.no_grad()

@@ -39,6 +39,7 @@ class ParticleFlowNetwork(nn.Module):
             for before, after in pairwise((input_dim, *phi_sizes))
         )
         self.fc = Head(phi_sizes[-1], [(width, 0.0) for width in f_sizes], num_classes)
+        self.layers = self.fc.layers | {"sum": phi_sizes[-1]}
 
     def forward(self, features: Tensor, p4: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ARG002 - p4: one signature for all
         """Embedding (J, D), the last hidden layer of F after its ReLU, and logits (J, K) of J jets.
@@ -46,14 +47,23 @@ class ParticleFlowNetwork(nn.Module):
         features (J, C, F) after the feature set; mask bool (J, C), True where there is a constituent. What stands in
         padded slots is never read.
         """
+        return self.fc.read(self.add_up(features, mask))
+
+    def embed_at(self, layer: str, features: Tensor, p4: Tensor, mask: Tensor) -> Tensor:  # noqa: ARG002 - p4: one signature for all
+        """`sum`: that of Phi over constituents (J, D); `hidden-K`: a layer of F."""
+        summed = self.add_up(features, mask)
+        return summed if layer == "sum" else self.fc.read_at(layer, summed)
+
+    def add_up(self, features: Tensor, mask: Tensor) -> Tensor:
+        """The sum (J, D) of Phi over the constituents of each jet."""
         rows = self.input_bn(features[mask])
         for layer in self.phi:
             assert isinstance(layer, nn.ModuleList)
             conv, norm = layer
             assert isinstance(conv, nn.Conv1d)
             rows = torch.relu(norm(on_rows(conv, rows)))
-        padded = rows.new_zeros(*mask.shape, rows.shape[-1]).masked_scatter(mask[..., None], rows)
-        return self.fc.read(padded.sum(dim=1))
+        padded: Tensor = rows.new_zeros(*mask.shape, rows.shape[-1]).masked_scatter(mask[..., None], rows)
+        return padded.sum(dim=1)
 
 
 def build(**parameters: Any) -> ParticleFlowNetwork:

@@ -1,13 +1,30 @@
 """What every backbone can do, whatever runs underneath."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jetassay.backbones.card import Card
 from jetassay.features.batch import InputBatch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Layered(Protocol):
+    """An architecture whose inner layers can be taken as the embedding.
+
+    layers: name -> width, the one that is the embedding first
+    """
+
+    layers: Mapping[str, int]
+
+    def embed_at(self, layer: str, features: "Tensor", p4: "Tensor", mask: "Tensor") -> "Tensor":
+        """The output (J, D) of an inner layer, one of `layers` but the first; arguments as those of the module."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,7 +128,7 @@ def fill_embeddings(
     ) -> None:
         embed_units(backbone, missing, feature_set=feature_set, threads=threads, finished=finished, advance=advance)
 
-    _fill(backbone.card.name, units, compute, store=store, reporter=reporter)
+    _fill(backbone.card.reference, units, compute, store=store, reporter=reporter)
 
 
 def _fill(

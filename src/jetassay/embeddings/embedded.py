@@ -17,6 +17,8 @@ from jetassay.errors import StoreError
 class Embedded:
     """The embedding of J jets by one backbone.
 
+    backbone:    its reference, `NAME` or `NAME@LAYER`
+    layer:       which layer of it this is, as its card names it; None where the card names none
     jets:        where they come from, labels and jet columns; the same for every backbone
     embedding:   float32 (J, D), in the order of `jets`
     scores:      float32 (J, K), class probabilities; None without a classifier head
@@ -32,6 +34,7 @@ class Embedded:
     embedding: NDArray[np.float32]
     scores: NDArray[np.float32] | None
     score_names: tuple[str, ...]
+    layer: str | None
     counts: Counts
     cost: Cost
 
@@ -58,7 +61,8 @@ def as_embedded(backbone: Backbone, jets: JetTable, shard: Shard) -> Embedded:
         )
     scores = shard.columns.get("scores")
     return Embedded(
-        backbone=backbone.card.name,
+        backbone=backbone.card.reference,
+        layer=backbone.card.layer,
         weights_sha256=backbone.weights_sha256,
         dtype=backbone.dtype,
         jets=jets,
@@ -76,6 +80,7 @@ def join_embedded(parts: Sequence[Embedded]) -> Embedded:
     scores = [part.scores for part in parts if part.scores is not None]
     return Embedded(
         backbone=first.backbone,
+        layer=first.layer,
         weights_sha256=first.weights_sha256,
         dtype=first.dtype,
         jets=join_tables([part.jets for part in parts]),

@@ -212,7 +212,7 @@ def _provenance(backbone: Backbone, threads: int) -> dict[str, Any]:
     import torch
 
     return {
-        "backbone": backbone.card.name,
+        "backbone": backbone.card.reference,
         "jetassay": jetassay.__version__,
         "torch": str(torch.__version__),
         "numpy": np.__version__,

@@ -36,7 +36,8 @@ class Named:
 def metric_name(row: Mapping[str, Any], *, part: str = "") -> str:
     """The name of a score, or of a `part` of it: low, high, or one of its counts.
 
-    Scores of one bin get a section of their own; so do those of tasks other than the probe and the similarity.
+    Scores of one bin get a section of their own; so do those of tasks other than the probe and the similarity. The
+    layer is not part of it: an inner layer is a backbone of its own, with its own run.
     """
     task, subject = str(row["task"]), _subject(row)
     base = _COUNTS.get(part, str(row["metric"]))
@@ -44,8 +45,6 @@ def metric_name(row: Mapping[str, Any], *, part: str = "") -> str:
     detail = ""
     if given(row["working_point"]) and part not in _PER_CLASS:
         detail += f"_at_{_working_point(row['working_point'])}"
-    if given(row["layer"]):
-        detail += f"_layer_{row['layer']}"
     if given(row["n_train"]) and task not in _PLAIN_TASKS:
         detail += f"_from_{row['n_train']}"
     if not subject:
@@ -120,7 +119,7 @@ def per_class_table(rows: pd.DataFrame) -> pd.DataFrame:
 
     A cell without a value is None; `note` says why.
     """
-    probe = rows[(rows["task"] == HEADLINE_TASK) & rows["draw"].isna() & rows["bin"].isna() & rows["layer"].isna()]
+    probe = rows[(rows["task"] == HEADLINE_TASK) & rows["draw"].isna() & rows["bin"].isna()]
     if len(probe):  # of several datasets, the first that is named
         probe = probe[probe["dataset"] == probe["dataset"].iloc[0]]
     columns = list(_class_row("", probe[:0]))

@@ -18,7 +18,7 @@ from jetassay.tasks.score import COLUMNS
 RECORD_VERSION = 1  # rises when runs are written differently, so that old results may be recorded anew
 HEADLINE_TASK = "probe"
 VOLATILE_TASKS = ("throughput",)  # a new measurement of the same thing: no reason for a new run
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]*")
 
 Parameter = str | int | float | bool | None
 
@@ -71,7 +71,7 @@ class SuiteRecord:
             *[("backbone", each.name) for each in self.backbones],
         ]:
             if not _NAME.fullmatch(name):
-                raise TrackingError(f"{what} '{name}' cannot be tracked: use letters, digits and _ . - only")
+                raise TrackingError(f"{what} '{name}' cannot be tracked: use letters, digits and _ . @ - only")
         absent = [name for name in COLUMNS if name not in self.frame.columns]
         if absent:
             raise TrackingError(f"suite '{self.suite}': the result frame lacks {', '.join(absent)}; write it again")

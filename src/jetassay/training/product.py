@@ -75,6 +75,7 @@ def card_table(
         "trained_on": [recipe.sample.name],
         "permutation_invariant": recipe.permutation_invariant,
         "max_constituents": recipe.max_constituents,
+        **({"layers": recipe.layers} if recipe.layers else {}),
         "parameters": recipe.parameters,
         "weights": {"file": WEIGHTS_FILE, "sha256": weights_sha256, "size": size, "licence": "MIT"},
         "training": {

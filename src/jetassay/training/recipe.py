@@ -77,6 +77,7 @@ class TrainingRecipe(Record):
     parameters: dict[str, Any]
     feature_set: str
     embedding_dim: int = Field(gt=0)
+    layers: dict[str, int] = Field(default_factory=dict)
     permutation_invariant: bool = True
     max_constituents: int = Field(default=128, gt=0)
     paper: str | None = None
@@ -84,8 +85,8 @@ class TrainingRecipe(Record):
     optimisation: Optimisation
 
     def content(self) -> dict[str, Any]:
-        """What the weights depend on, as plain values: everything but the words."""
-        return self.model_dump(mode="json", exclude={"title", "notes", "paper"})
+        """What the weights depend on, as plain values: not the words, nor which layers may be taken."""
+        return self.model_dump(mode="json", exclude={"title", "notes", "paper", "layers"})
 
     def digest(self) -> str:
         """sha256 hex over `content`."""
