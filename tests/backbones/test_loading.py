@@ -125,6 +125,7 @@ def test_a_network_without_weights_is_no_floor(write_card):
         ("num_classes = 10", "", "refuses the card's parameters: .*num_classes"),
         ("embed_dims = [16, 24]", 'embed_dims = ["a", "b"]', "refuses the card's parameters"),
         ("num_heads = 4", "num_heads = 5", "num_heads = 5 does not divide"),
+        ("embed_dims = [16, 24]", "embed_dims = []", "refuses the card's parameters"),
     ],
 )
 def test_a_card_whose_architecture_cannot_be_built_is_an_error(old, new, message, trained, write_card):
@@ -146,6 +147,16 @@ def test_a_card_that_does_not_describe_its_network_is_an_error(old, new, message
     text = (trained.folder / "card.toml").read_text().split("\n", 2)[2].replace(old, new)
     with pytest.raises(ConfigError, match=message):
         load_backbone(write_card(text, name="trained"))
+
+
+def test_an_architecture_that_gives_something_else_is_an_error(write_card, monkeypatch):
+    monkeypatch.setattr("jetassay.backbones.observables.Observables.forward", lambda *inputs: inputs[-1])
+    text = (
+        'role = "floor"\narchitecture = "jetassay.backbones.observables:build"\nfeature_set = "jet-observables"\n'
+        "embedding_dim = 8\n"
+    )
+    with pytest.raises(ConfigError, match="not enough values"):
+        load_backbone(write_card(text))
 
 
 def test_labels_without_a_classifier_are_an_error(write_card):

@@ -94,7 +94,7 @@ class Card(Record):
     permutation_invariant: bool = True
     max_constituents: int = Field(default=128, gt=0)
     untrained_twin_of: str | None = None
-    seed: int | None = None
+    seed: int | None = Field(default=None, ge=0, lt=2**63)
     weights: Weights | None = None
     training: Training | None = None
     paper: str | None = None

@@ -23,6 +23,8 @@ from jetassay.progress import Reporter
 DTYPES = MappingProxyType(
     {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.float32}  # bfloat16: products only
 )
+_REFUSALS = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+"""What code raises that a card's parameters or feature set do not fit."""
 
 
 class TorchBackbone:
@@ -115,7 +117,7 @@ class TorchBackbone:
         )
         try:
             found = self.embed(jet)
-        except (RuntimeError, TypeError) as error:
+        except _REFUSALS as error:
             raise ConfigError(
                 f"{card.name}: the architecture does not take inputs of feature set '{feature_set.name}' "
                 f"({feature_set.width} features a constituent, {feature_set.jet_width} a jet): {error}"
@@ -173,7 +175,7 @@ def build_module(card: Card) -> nn.Module:
         torch.default_generator.manual_seed(card.seed or 0)
         try:
             module: nn.Module = build(**card.parameters)
-        except (TypeError, ValueError, RuntimeError) as error:
+        except _REFUSALS as error:
             raise ConfigError(f"{card.name}: '{card.architecture}' refuses the card's parameters: {error}") from error
     return module
 
