@@ -21,7 +21,7 @@ from jetassay.suite import Suite
 from jetassay.tasks.catalogue import TASKS
 
 if TYPE_CHECKING:
-    from jetassay.backbones.loading import TorchBackbone
+    from jetassay.backbones.protocol import Backbone
     from jetassay.embeddings.embedded import Embedded
     from jetassay.tracking.runs import SuiteRun
 
@@ -49,7 +49,7 @@ class Clock:
         return f"{stages}; {sum(self.spent_s.values()):.1f} s in all"
 
 
-def settings_digest(suite: Suite, dataset: Dataset, backbones: "Mapping[str, TorchBackbone]") -> str:
+def settings_digest(suite: Suite, dataset: Dataset, backbones: "Mapping[str, Backbone]") -> str:
     """32 hex digits that are equal for executions that must give equal numbers."""
     facts = {
         "suite": suite.model_dump(mode="json", exclude={"title": True, "dataset": {"folder"}, "throughput": True}),
@@ -87,7 +87,7 @@ def count_jets(embedded: "Mapping[str, Embedded]", splits: Files) -> pd.DataFram
 def provenance_of(
     suite: Suite,
     dataset: Dataset,
-    backbones: "Mapping[str, TorchBackbone]",
+    backbones: "Mapping[str, Backbone]",
     embedded: "Mapping[str, Embedded]",
     *,
     clock: Clock,
@@ -120,7 +120,7 @@ def provenance_of(
 def track(
     opened: "SuiteRun",
     results: Results,
-    backbones: "Mapping[str, TorchBackbone]",
+    backbones: "Mapping[str, Backbone]",
     embedded: "Mapping[str, Embedded]",
     identity: str,
     *,

@@ -13,6 +13,10 @@ class ConfigError(JetAssayError):
     """A card, suite or command-line value is wrong; the message names the file and the key."""
 
 
+class TrustError(JetAssayError):
+    """Somebody's code would have to run, and the user has not said that it may."""
+
+
 class WeightsError(JetAssayError):
     """Weights are missing, of another hash, or do not fit the architecture."""
 

@@ -17,7 +17,7 @@ from jetassay.tasks.samples import JetKeys, Sample, Splits
 from jetassay.tasks.score import Context, Score, result_frame
 
 if TYPE_CHECKING:
-    from jetassay.backbones.loading import TorchBackbone
+    from jetassay.backbones.protocol import Backbone
     from jetassay.embeddings.embedded import Embedded
 
 Files = Mapping[str, tuple[DataFile, ...]]
@@ -31,7 +31,7 @@ class Scored:
     problems: tuple[str, ...] = ()
     protocol: str = ""
 
-    def frame(self, suite: Suite, dataset: Dataset, backbones: "Mapping[str, TorchBackbone]") -> pd.DataFrame:
+    def frame(self, suite: Suite, dataset: Dataset, backbones: "Mapping[str, Backbone]") -> pd.DataFrame:
         """The long result frame."""
         data_digest = dataset.digest
         return result_frame(
@@ -50,7 +50,7 @@ class Scored:
         )
 
 
-def load_backbones(suite: Suite, *, device: str, reporter: Reporter) -> "dict[str, TorchBackbone]":
+def load_backbones(suite: Suite, *, device: str, reporter: Reporter) -> "dict[str, Backbone]":
     """Every backbone of the suite. Raises `WeightsError` naming all whose weights are missing or wrong, at once."""
     from jetassay.backbones.catalogue import backbone_cards, find_card
     from jetassay.backbones.loading import load_backbone
@@ -69,7 +69,7 @@ def load_backbones(suite: Suite, *, device: str, reporter: Reporter) -> "dict[st
     return loaded
 
 
-def _require_unseen_jets(choice: DatasetChoice, backbones: "Mapping[str, TorchBackbone]") -> None:
+def _require_unseen_jets(choice: DatasetChoice, backbones: "Mapping[str, Backbone]") -> None:
     """Raises `LeakageError` where the jets to simulate are those that a backbone was trained on.
 
     A simulated jet follows from seed, kind, class and file alone, so an equal seed gives jets of the training.
@@ -119,7 +119,7 @@ def split_jets(suite: Suite, dataset: Dataset) -> Files:
 
 
 def embed_all(
-    suite: Suite, backbones: "Mapping[str, TorchBackbone]", dataset: Dataset, splits: Files, *, reporter: Reporter
+    suite: Suite, backbones: "Mapping[str, Backbone]", dataset: Dataset, splits: Files, *, reporter: Reporter
 ) -> "dict[str, Embedded]":
     """Every backbone embeds the same jets; what the store has is not computed again."""
     from jetassay.embeddings.datasets import default_store, embed_dataset
@@ -178,7 +178,7 @@ def sample_of(embedded: "Embedded", files: tuple[DataFile, ...]) -> Sample:
 
 
 def measure_throughput(
-    suite: Suite, backbones: "Mapping[str, TorchBackbone]", dataset: Dataset, splits: Files, *, reporter: Reporter
+    suite: Suite, backbones: "Mapping[str, Backbone]", dataset: Dataset, splits: Files, *, reporter: Reporter
 ) -> list[Score]:
     """Jets per second of each backbone on the first test jets of every class, in one sitting."""
     if suite.throughput is None:

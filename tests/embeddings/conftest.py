@@ -63,6 +63,7 @@ class SumBackbone:
     """Embeds a jet as sums over its constituents, jet by jet, so that no batch can change a bit."""
 
     dtype = "float32"
+    feature_set = FEATURE_SETS["part-kin"]
 
     def __init__(self, *, width: int = 5, labels: tuple[str, ...] = ("a", "b"), name: str = "sums", **card) -> None:
         self.card = Card(

@@ -1,5 +1,6 @@
 """A card becomes a backbone: architecture built, weights in place and frozen, ready to embed."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from pathlib import Path
@@ -11,20 +12,19 @@ import torch
 from torch import Tensor, nn
 
 from jetassay.backbones.card import Card
+from jetassay.backbones.checks import REFUSALS, check_batch, check_finite, check_widths
+from jetassay.backbones.feature_sets import feature_set_of
 from jetassay.backbones.padding import pad
-from jetassay.backbones.protocol import Layered, Output
+from jetassay.backbones.protocol import Backbone, Layered, Output
 from jetassay.backbones.weights import load_strictly, locate_weights, read_state, state_digest
-from jetassay.errors import ConfigError, DataError, WeightsError
+from jetassay.errors import ConfigError, WeightsError
 from jetassay.features.batch import InputBatch
 from jetassay.features.recipe import FeatureSet
-from jetassay.features.sets import FEATURE_SETS
 from jetassay.progress import Reporter
 
 DTYPES = MappingProxyType(
     {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.float32}  # bfloat16: products only
 )
-_REFUSALS = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
-"""What code raises that a card's parameters or feature set do not fit."""
 
 
 class TorchBackbone:
@@ -41,27 +41,23 @@ class TorchBackbone:
         self.weights_sha256 = state_digest(module)
         self.dtype = dtype
         self.device = device
-        self.feature_set: FeatureSet = FEATURE_SETS[card.feature_set]
+        self.feature_set: FeatureSet = feature_set_of(card)
         self.module = module.to(device=device, dtype=DTYPES[dtype]).eval().requires_grad_(requires_grad=False)
         self._check_layers()
-        self._check_widths()
+        check_widths(self)
 
     def embed(self, batch: InputBatch) -> Output:
         """Embed J >= 1 jets in one forward pass, padded to the longest of them.
 
         Raises `DataError` where the batch is not of this backbone's feature set, or a jet has too many constituents.
         """
-        self._check_batch(batch)
+        check_batch(self, batch)
         jets = pad(batch, device=self.device, dtype=DTYPES[self.dtype])
         inputs = (jets.features, jets.p4, jets.mask, *((jets.jet_features,) if self.feature_set.jet_width else ()))
         with torch.inference_mode(), self._precision():
             embedding, logits = self._forward(*inputs)
         found = _array(embedding)
-        if not np.isfinite(found).all():
-            jet = int(np.flatnonzero(~np.isfinite(found).all(axis=1))[0])
-            raise DataError(
-                f"{self.card.name}: the embedding of jet {jet} of the batch is not finite; look at its inputs"
-            )
+        check_finite(self.card, found)
         if logits is None or not self.labels:
             return Output(found, None)
         return Output(found, _array(logits.float().softmax(dim=-1)))
@@ -77,23 +73,6 @@ class TorchBackbone:
             return nullcontext()
         return torch.autocast(self.device.type, dtype=torch.bfloat16)
 
-    def _check_batch(self, batch: InputBatch) -> None:
-        feature_set, card = self.feature_set, self.card
-        widths = batch.features.shape[1], batch.jet_features.shape[1]
-        if widths != (feature_set.width, feature_set.jet_width):
-            raise DataError(
-                f"{card.name} takes feature set '{feature_set.name}' ({feature_set.width} features a constituent, "
-                f"{feature_set.jet_width} a jet), but the batch has {widths[0]} and {widths[1]}"
-            )
-        if len(batch) == 0:
-            raise DataError(f"{card.name}: a batch needs at least one jet")
-        longest = int(batch.multiplicities.max())
-        if longest > card.max_constituents:
-            raise DataError(
-                f"{card.name} takes at most {card.max_constituents} constituents, but a jet has {longest}; "
-                "cut them when reading"
-            )
-
     def _check_layers(self) -> None:
         """Every layer that the card names is one of the architecture's, in its width, and the first is the first."""
         named, offered = self.card.layers, dict(getattr(self.module, "layers", {}))
@@ -106,30 +85,6 @@ class TorchBackbone:
                 f"{', '.join(f'{layer} = {width}' for layer, width in offered.items()) or 'none'}, in this order"
             )
 
-    def _check_widths(self) -> None:
-        """One empty jet through the module, so that a card that does not fit its architecture shows at once."""
-        card, feature_set = self.card, self.feature_set
-        jet = InputBatch(
-            np.zeros((1, feature_set.width), np.float32),
-            np.zeros((1, 4), np.float32),
-            np.array([0, 1]),
-            np.zeros((1, feature_set.jet_width), np.float32),
-        )
-        try:
-            found = self.embed(jet)
-        except _REFUSALS as error:
-            raise ConfigError(
-                f"{card.name}: the architecture does not take inputs of feature set '{feature_set.name}' "
-                f"({feature_set.width} features a constituent, {feature_set.jet_width} a jet): {error}"
-            ) from error
-        got = {
-            "embedding_dim": found.embedding.shape[1],
-            "labels": 0 if found.scores is None else found.scores.shape[1],
-        }
-        said = {"embedding_dim": card.embedding_dim, "labels": len(self.labels)}
-        if got != said:
-            raise ConfigError(f"{card.name}: the card says {said}, the architecture gives {got}; correct the card")
-
 
 def load_backbone(
     card: Card,
@@ -138,12 +93,15 @@ def load_backbone(
     device: str = "cpu",
     dtype: str = "float32",
     reporter: Reporter | None = None,
-) -> TorchBackbone:
+) -> Backbone:
     """The card with its weights loaded, frozen, on `device`.
 
     weights: a file to take instead of the one in the card's folder or the cache; its hash must be the card's
     dtype:   float32, float64, or bfloat16 (matrix products only)
     reporter: who hears that weights were stored in another type
+
+    Where the card's architecture is a function called `load` (an ONNX file, a network file, a plug-in's own way), it
+    is called as `load(card, *, weights, device, dtype, reporter)` and gives the whole backbone.
 
     Random numbers elsewhere are left alone: a control draws its weights from the seed of its card.
 
@@ -152,35 +110,45 @@ def load_backbone(
     """
     if dtype not in DTYPES:
         raise ConfigError(f"there is no dtype '{dtype}'; known: {', '.join(DTYPES)}")
+    reporter = reporter or Reporter()
+    if card.architecture.endswith(":load"):
+        backbone: Backbone = _architecture(card)(card, weights=weights, device=device, dtype=dtype, reporter=reporter)
+        return backbone
     module = build_module(card)
     if card.weights is not None:
         path = locate_weights(card, given=weights)
         state = read_state(path, prefix=card.weights.prefix)
-        load_strictly(module, state, source=f"{card.name}: {path}", reporter=reporter or Reporter())
+        load_strictly(module, state, source=f"{card.name}: {path}", reporter=reporter)
     elif weights is not None:
         raise WeightsError(f"{card.name} takes no weights, but {weights} was given; leave it out")
     elif card.untrained_twin_of is None and any(True for _ in module.parameters()):
         raise WeightsError(f"{card.name}: the architecture has weights, but the card names none")
-    return TorchBackbone(card, module, device=_device(device), dtype=dtype)
+    return TorchBackbone(card, module, device=torch_device(device), dtype=dtype)
 
 
 def build_module(card: Card) -> nn.Module:
     """The card's architecture with random weights in float32, drawn from the card's seed (0 where it has none)."""
-    name, _, function = card.architecture.partition(":")
-    try:
-        build = getattr(import_module(name), function)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"{card.name}: architecture '{card.architecture}' cannot be imported: {error}") from error
+    build = _architecture(card)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(card.seed or 0)
         try:
             module: nn.Module = build(**card.parameters)
-        except _REFUSALS as error:
+        except REFUSALS as error:
             raise ConfigError(f"{card.name}: '{card.architecture}' refuses the card's parameters: {error}") from error
     return module
 
 
-def _device(name: str) -> torch.device:
+def _architecture(card: Card) -> Callable[..., Any]:
+    name, _, function = card.architecture.partition(":")
+    try:
+        found: Callable[..., Any] = getattr(import_module(name), function)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"{card.name}: architecture '{card.architecture}' cannot be imported: {error}") from error
+    return found
+
+
+def torch_device(name: str) -> torch.device:
+    """The device of that name. Raises `ConfigError` where it cannot be used."""
     try:
         device = torch.device(name)
         torch.empty(0, device=device)

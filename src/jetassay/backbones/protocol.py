@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from jetassay.backbones.card import Card
 from jetassay.features.batch import InputBatch
+from jetassay.features.recipe import FeatureSet
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,12 +45,14 @@ class Backbone(Protocol):
 
     card:           the facts
     weights_sha256: digest of the weights in memory, in names and values; of seed and architecture for a control
+    feature_set:    the recipe of its inputs
     labels:         K names of the score columns, () without a classifier head
     dtype:          what the forward pass computes in, e.g. "float32"
     """
 
     card: Card
     weights_sha256: str
+    feature_set: FeatureSet
     labels: tuple[str, ...]
     dtype: str
 

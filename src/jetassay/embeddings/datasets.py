@@ -12,7 +12,6 @@ from jetassay.embeddings.tables import JetTable, as_table, join_tables, tabulate
 from jetassay.embeddings.units import R, Reading, TableRecipe, Unit, embedding_recipe, plan
 from jetassay.errors import StoreError
 from jetassay.features.recipe import FeatureSet
-from jetassay.features.sets import FEATURE_SETS
 from jetassay.jets.dataset import Dataset
 from jetassay.jets.reading import OnInvalid
 from jetassay.places import cache_folder
@@ -65,7 +64,7 @@ def stream_dataset(
     """As `embed_dataset`, but one shard after the other, so that memory does not grow with the number of jets."""
     reporter = reporter or Reporter(quiet=True)
     reading = Reading(schema=dataset.schema, selection=dataset.selection, on_invalid=on_invalid)
-    feature_set = FEATURE_SETS[backbone.card.feature_set]
+    feature_set = backbone.feature_set
     tables = _plan_tables(dataset, reading, batching)
     units = plan(
         dataset.files,

@@ -11,7 +11,6 @@ from jetassay.embeddings.rows import check_output, numbered, row_writer
 from jetassay.embeddings.store import Column
 from jetassay.embeddings.units import Reading, embedding_recipe, plan
 from jetassay.errors import ConfigError
-from jetassay.features.sets import FEATURE_SETS
 from jetassay.jets.dataset import DataFile, open_dataset
 from jetassay.progress import Reporter
 
@@ -40,7 +39,7 @@ def embed_files(
     reporter = reporter or Reporter(quiet=True)
     dataset = open_dataset("files", files, schema=schema, selection=(), reporter=reporter)
     given = {file.path: file for file in dataset.files}
-    feature_set, store = FEATURE_SETS[backbone.card.feature_set], default_store()
+    feature_set, store = backbone.feature_set, default_store()
     units = plan(
         [given[path] for path in files],
         reading=Reading(schema=dataset.schema, selection=(), labelled=False),
