@@ -97,3 +97,16 @@ def test_a_set_survives_a_journey_to_another_process():
 def test_a_clip_the_wrong_way_round_is_refused(clip):
     with pytest.raises(ConfigError, match="lowest, highest"):
         Feature("log_pt", clip=clip)
+
+
+@pytest.mark.parametrize(
+    ("definitions", "message"),
+    [
+        ([Quantity("a", ("b", "jet_pt"), np.add), Quantity("b", ("a",), np.log)], "in a circle"),
+        ([Quantity("a", ("a",), np.log)], "in a circle: a from a"),
+        ([Quantity("a", ("jet_pt",), np.log), Quantity("a", ("jet_eta",), np.log)], "'a' is defined twice"),
+    ],
+)
+def test_a_quantity_that_has_no_one_meaning_is_refused(definitions, message):
+    with pytest.raises(ConfigError, match=message):
+        FeatureSet(name="mine", title="", jet_features=(Feature("a"),), definitions=tuple(definitions))

@@ -34,7 +34,9 @@ def test_each_truth_column_is_refused_in_the_four_vector(schema, column):
         FeatureSet(name="mine", title="", p4=(*RAW_P4[:3], column))
 
 
-@pytest.mark.parametrize("column", ["label_new", "aux_anything", "genpart_weight", "genjet_flavour", "truth_pt"])
+@pytest.mark.parametrize(
+    "column", ["label_new", "LABEL_QCD", "aux_anything", "genpart_weight", "genjet_flavour", "Truth_pt"]
+)
 def test_a_name_that_only_looks_like_truth_is_refused(column):
     with pytest.raises(LeakageError, match="truth"):
         FeatureSet(name="mine", title="", features=(Feature(column),))

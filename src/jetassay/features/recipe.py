@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from difflib import get_close_matches
+from graphlib import CycleError, TopologicalSorter
 from types import MappingProxyType
 from typing import Any
 
@@ -61,7 +62,8 @@ class FeatureSet:
     definitions:  the quantities that the set may name; those of `QUANTITIES` unless it brings its own
 
     Raises `LeakageError` where a quantity is computed from a column that is truth in any schema, or that no
-    schema lists as observed; `ConfigError` where jet-level and constituent-level are mixed up.
+    schema lists as observed; `ConfigError` where jet-level and constituent-level are mixed up, or a
+    quantity is defined twice or by way of itself.
     """
 
     name: str
@@ -73,6 +75,7 @@ class FeatureSet:
 
     def __post_init__(self) -> None:
         table = self.table
+        _require_order(self.definitions, owner=f"feature set '{self.name}'")
         require_observed(self.needs, owner=f"feature set '{self.name}'", known=table)
         per_constituent = {column for schema in known_schemas() for column in schema.constituents}
         for quantity in (*(each.name for each in self.features), *self.p4):
@@ -151,6 +154,19 @@ def require_observed(columns: Iterable[str], *, owner: str, known: Iterable[str]
                 f"{owner}: no schema lists '{column}' as observed, so it is no input.{hint} A new observed column "
                 f"belongs into a schema (schemas: {', '.join(each.name for each in schemas)})"
             )
+
+
+def _require_order(definitions: Iterable[Quantity], *, owner: str) -> None:
+    """Raises `ConfigError` where a quantity is defined twice, or by way of itself."""
+    parts: dict[str, tuple[str, ...]] = {}
+    for each in definitions:
+        if each.name in parts:
+            raise ConfigError(f"{owner}: '{each.name}' is defined twice")
+        parts[each.name] = each.of
+    try:
+        TopologicalSorter(parts).prepare()
+    except CycleError as error:
+        raise ConfigError(f"{owner}: defined in a circle: {' from '.join(error.args[1])}") from error
 
 
 def _facts(feature: Feature) -> dict[str, object]:

@@ -91,8 +91,9 @@ class Schema:
         return (*self.constituents, *self.columns, *self.derived)
 
     def is_truth(self, name: str) -> bool:
-        """Whether `name` is a label or a generator-level column, listed or not."""
-        return any(fnmatchcase(name, pattern) for pattern in (*TRUTH_PATTERNS, *self.truth))
+        """Whether `name` is a label or a generator-level column, listed or not, in small letters or capitals."""
+        patterns = (*TRUTH_PATTERNS, *self.truth)
+        return any(fnmatchcase(name.casefold(), pattern.casefold()) for pattern in patterns)
 
     def require_observed(self, names: Iterable[str]) -> None:
         """Raises `LeakageError` for a truth column, `ConfigError` for a name that is not listed."""
