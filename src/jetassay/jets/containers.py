@@ -5,7 +5,7 @@ so neither `Truth` nor `Origin` (file names, entry numbers) can reach a backbone
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Self
 
@@ -101,6 +101,7 @@ class Chunk:
     dropped:   rule -> number of jets that it removed
     truncated_jets, truncated_constituents: jets with more than the allowed constituents, and how many
                                             constituents were cut from them in all
+    removed_constituents: rule -> constituents that the file format's own rules left out; see `delphes`
     """
 
     jets: Jets
@@ -110,6 +111,7 @@ class Chunk:
     dropped: Mapping[str, int]
     truncated_jets: int
     truncated_constituents: int
+    removed_constituents: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n = len(self.jets)

@@ -25,7 +25,7 @@ class RootSource:
             complete = int(self._file.file.fEND)
             found = self._file.classnames(cycle=False)
         except Exception as error:  # uproot raises whatever its parser meets in broken bytes
-            raise _broken(path, error) from error
+            raise broken(path, error) from error
         if path.stat().st_size < complete:
             self.close()
             raise DataError(
@@ -42,7 +42,7 @@ class RootSource:
             self._classify()
         except Exception as error:  # likewise
             self.close()
-            raise _broken(path, error) from error
+            raise broken(path, error) from error
 
     def _classify(self) -> None:
         numbers: list[str] = []
@@ -80,7 +80,7 @@ class RootSource:
             try:
                 arrays = next(ranges)
             except Exception as error:  # likewise
-                raise _broken(self.path, error, entries=(begin, end)) from error
+                raise broken(self.path, error, entries=(begin, end)) from error
             lists = {name: _ragged(arrays[name]) for name in names if name in self.lists}
             numbers = {name: np.asarray(arrays[name].layout.data) for name in names if name in self.numbers}
             yield sound(RawChunk(begin, end, numbers, lists), path=self.path)
@@ -97,7 +97,8 @@ def _ragged(array: Any) -> Ragged:
     return Ragged(offsets, np.asarray(layout.content.data))
 
 
-def _broken(path: Path, error: Exception, *, entries: tuple[int, int] | None = None) -> DataError:
+def broken(path: Path, error: Exception, *, entries: tuple[int, int] | None = None) -> DataError:
+    """What to tell of a file that cannot be decoded, at entries first:last where that is known."""
     where = f", entries {entries[0]} to {entries[1] - 1}" if entries else ""
     reason = (str(error).strip().splitlines() or ["no reason given"])[0]
     return DataError(
