@@ -118,7 +118,9 @@ def fill_embeddings(
     threads: int | None = None,
     reporter: Reporter,
 ) -> None:
-    """Write the embeddings that the store lacks."""
+    """Write the embeddings that the store lacks. Raises `DataError` where the files can never give the inputs."""
+    for schema in {unit.reading.schema for unit in units}:
+        schema.require_columns(feature_set.needs, owner=f"feature set '{feature_set.name}'")
 
     def compute(
         missing: Sequence[EmbeddingUnit],

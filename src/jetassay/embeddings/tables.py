@@ -14,9 +14,9 @@ from jetassay.embeddings.store import Shard
 from jetassay.embeddings.units import TableRecipe, Unit
 from jetassay.errors import DataError
 from jetassay.jets.dataset import DataFile
+from jetassay.jets.mapped import open_jets
 from jetassay.jets.reading import ENTRIES_PER_CHUNK
 from jetassay.jets.schema import DERIVED
-from jetassay.jets.sources import open_source
 
 MULTIPLICITY = "multiplicity"
 """Column of the table: constituents of the jet in its file, none cut."""
@@ -138,6 +138,6 @@ def as_table(unit: Unit[TableRecipe], shard: Shard) -> JetTable:
 def _jet_columns(unit: Unit[TableRecipe]) -> tuple[str, ...]:
     """The observed jet columns that the file has, and those that can be computed from them."""
     schema = unit.reading.schema
-    with closing(open_source(unit.file.path, tree=schema.tree)) as source:
+    with closing(open_jets(unit.file.path, schema)) as source:
         stored = tuple(name for name in schema.columns if name in source.numbers)
     return (*stored, *(name for name in schema.derived if set(DERIVED[name]) <= set(stored)))

@@ -3,9 +3,10 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,16 @@ from jetassay.errors import ConfigError, DataError
 from jetassay.jets.classes import JET_CLASSES
 from jetassay.jets.containers import Chunk
 from jetassay.jets.digests import file_facts
+from jetassay.jets.mapped import open_jets
 from jetassay.jets.reading import read_chunks
 from jetassay.jets.schema import SCHEMAS, Schema, Selection
-from jetassay.jets.sources import open_source, require_branches
+from jetassay.jets.sources import require_branches
 from jetassay.jets.validity import sound_labels
 from jetassay.progress import Reporter
 
 SPLITS: tuple[str, ...] = ("train", "validation", "test")
 SUFFIXES: tuple[str, ...] = (".root", ".parquet")
+MAPPED_SUFFIXES: tuple[str, ...] = (*SUFFIXES, ".h5", ".hdf5", ".npz")
 
 _INDEX = re.compile(r"[_-]\d+$")
 _CLASS_OF_STEM = {each.file_stem: name for name, each in JET_CLASSES.items()}
@@ -50,12 +53,16 @@ class DataFile:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Files of one schema, sorted by group and name, and the cuts that are applied to them."""
+    """Files of one schema, sorted by group and name, and the cuts that are applied to them.
+
+    splits: split -> patterns of its files' names, where the publisher has split the dataset
+    """
 
     name: str
     schema: Schema
     files: tuple[DataFile, ...]
     selection: tuple[Selection, ...]
+    splits: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
 
     @property
     def groups(self) -> dict[str, tuple[DataFile, ...]]:
@@ -93,22 +100,24 @@ def open_dataset(
     name: str,
     folder_or_files: Path | Sequence[Path],
     *,
-    schema: str,
+    schema: str | Schema,
     selection: tuple[Selection, ...] | None = None,
+    mixed: bool = False,
     reporter: Reporter | None = None,
 ) -> Dataset:
-    """A dataset of the given files, or of all ROOT and parquet files in and below a folder.
+    """A dataset of the given files, or of all files of jets in and below a folder.
 
     selection: cuts that drop jets by named rules; None for those of the schema
+    mixed:     whether every file holds all classes: they are then one group, whatever their names
 
     Raises `DataError` where there are no files, two have the same name, or one is not a file of jets.
     """
-    form = SCHEMAS[schema]
-    paths = _find(folder_or_files)
+    form = SCHEMAS[schema] if isinstance(schema, str) else schema
+    paths = _find(folder_or_files, MAPPED_SUFFIXES if form.layouts else SUFFIXES)
     files = []
     with (reporter or Reporter(quiet=True)).bar("checking files", len(paths), unit="files") as bar:
         for path, facts in zip(paths, file_facts(paths, form), strict=True):
-            files.append(DataFile(path, group_of(path), facts.entries, facts.digest))
+            files.append(DataFile(path, name if mixed else group_of(path), facts.entries, facts.digest))
             bar.advance()
     ordered = tuple(sorted(files, key=lambda file: (file.group, file.name)))
     return Dataset(name, form, ordered, form.selection if selection is None else selection)
@@ -124,10 +133,13 @@ def split_files(
 
     The order in which a group's files are drawn is that of sha256("SEED/NAME"): it depends on the seed and the
     files' names alone, not on folders, on other groups, or on the machine. Test files are drawn first, then
-    validation, then train, so more training files change neither of the others.
+    validation, then train, so more training files change neither of the others. Where the publisher has split the
+    dataset, its splits are taken instead, whole.
 
     Raises `DataError` where a group has too few files, or two files of different splits hold the same jets.
     """
+    if dataset.splits:
+        return _published(dataset)
     wanted = dict(zip(SPLITS, (train, validation, test), strict=True))
     splits: dict[str, list[DataFile]] = {split: [] for split in SPLITS}
     for group, files in dataset.groups.items():
@@ -147,7 +159,7 @@ def count_labels(files: Sequence[DataFile], schema: Schema) -> dict[str, int]:
     """
     counts = np.zeros(len(schema.label_names), dtype=np.int64)
     for file in files:
-        with closing(open_source(file.path, tree=schema.tree)) as source:
+        with closing(open_jets(file.path, schema)) as source:
             require_branches(source, numbers=schema.labels, lists=())
             for chunk in source.chunks(schema.labels, start=0, stop=source.n_entries, step=1 << 16):
                 labels = sound_labels(chunk.numbers, schema)
@@ -175,16 +187,35 @@ def require_jets(
     return counts
 
 
-def _find(folder_or_files: Path | Sequence[Path]) -> list[Path]:
+def _published(dataset: Dataset) -> dict[str, tuple[DataFile, ...]]:
+    """The publisher's splits. Raises `DataError` where one has no file, or two hold the same jets."""
+    splits = {
+        split: [
+            file
+            for file in dataset.files
+            if any(fnmatchcase(file.path.as_posix(), f"*/{pattern}") for pattern in dataset.splits[split])
+        ]
+        for split in SPLITS
+    }
+    for split, files in splits.items():
+        if not files:
+            raise DataError(
+                f"{dataset.name}: no file of the published {split} split ({', '.join(dataset.splits[split])}) is here"
+            )
+    _require_distinct(splits)
+    return {split: tuple(files) for split, files in splits.items()}
+
+
+def _find(folder_or_files: Path | Sequence[Path], suffixes: tuple[str, ...]) -> list[Path]:
     if isinstance(folder_or_files, Path) and not folder_or_files.is_file():
         folder = folder_or_files
         if not folder.is_dir():
             raise DataError(f"{folder}: there is no such folder")
         paths = sorted(
-            path for path in folder.rglob("*") if path.suffix in SUFFIXES and not path.name.startswith((".", "_"))
+            path for path in folder.rglob("*") if path.suffix in suffixes and not path.name.startswith((".", "_"))
         )
         if not paths:
-            raise DataError(f"{folder}: holds no {' or '.join(SUFFIXES)} files")
+            raise DataError(f"{folder}: holds no {' or '.join(suffixes)} files")
     else:
         paths = [folder_or_files] if isinstance(folder_or_files, Path) else list(folder_or_files)
         if not paths:

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from jetassay.errors import DataError
+from jetassay.jets.mapped import open_jets
 from jetassay.jets.schema import Schema
-from jetassay.jets.sources import Source, open_source
+from jetassay.jets.sources import Source
 from jetassay.places import cache_folder
 from jetassay.whole_files import whole_file
 
@@ -66,7 +67,7 @@ def content_facts(path: Path, schema: Schema) -> Facts:
     sha256 over names, list lengths and values of every column of the schema that the file has, observed ones as
     float32 and truth as float64, little endian; independent of file format, compression and baskets.
     """
-    with closing(open_source(path, tree=schema.tree)) as source:
+    with closing(open_jets(path, schema)) as source:
         hashes = _column_hashes(source, schema)
         for chunk in source.chunks(tuple(hashes), start=0, stop=source.n_entries, step=_ENTRIES_PER_STEP):
             for name, (dtype, lengths, values) in hashes.items():

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from jetassay.errors import ConfigError, DataError
 from jetassay.jets.containers import Chunk, FloatArray, IntArray, Jets, Origin, Truth, ragged_rows
+from jetassay.jets.mapped import open_jets
 from jetassay.jets.ordering import by_falling_pt, hardest
 from jetassay.jets.schema import CORE, DERIVED, Schema, Selection
-from jetassay.jets.sources import Ragged, RawChunk, Source, open_source, require_branches
+from jetassay.jets.sources import Ragged, RawChunk, Source, require_branches
 from jetassay.jets.validity import Columns, Problem, decode_labels, find_problems, first_rule
 
 OnInvalid = Literal["error", "drop"]
@@ -28,7 +29,7 @@ MAX_CONSTITUENTS = 128
 
 def count_entries(path: Path, schema: Schema) -> int:
     """Jets in a file before any rule. Raises `DataError` where there are none or the file is no such file."""
-    with closing(open_source(path, tree=schema.tree)) as source:
+    with closing(open_jets(path, schema)) as source:
         return source.n_entries
 
 
@@ -66,7 +67,7 @@ def read_chunks(  # noqa: PLR0913  what to read, which entries, and what to do w
     _check_arguments(schema, needs, truth_columns, entries_per_chunk, max_constituents)
 
     def stream() -> Iterator[Chunk]:
-        with closing(open_source(path, tree=schema.tree)) as source:
+        with closing(open_jets(path, schema)) as source:
             plan = _plan(
                 source,
                 schema,
@@ -125,10 +126,11 @@ def _plan(
     thorough: bool,
 ) -> _Plan:
     existing = {*source.lists, *source.numbers, *source.others}
-    derivable = {name for name in schema.derived if set(DERIVED[name]) <= existing}
+    derived = {name: DERIVED[name] for name in schema.derived}
+    derivable = {name for name, sources in derived.items() if set(sources) <= existing}
     wanted = {*CORE, *(needs if needs is not None else existing | derivable)}
     required = {
-        *(branch for name in wanted for branch in DERIVED.get(name, (name,))),
+        *(branch for name in wanted for branch in derived.get(name, (name,))),
         *(cut.column for cut in selection),
     }
     read = required | existing if thorough else required
@@ -183,6 +185,7 @@ def _finish(raw: RawChunk, plan: _Plan, on_invalid: OnInvalid, most: int, file_n
         dropped=dropped,
         truncated_jets=truncated[0],
         truncated_constituents=truncated[1],
+        removed_constituents=raw.removed,
     )
 
 

@@ -7,13 +7,18 @@ a schema says, so no label and no generator-level column can become an input.
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
+from functools import partial
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from jetassay.errors import ConfigError, LeakageError
+from jetassay.errors import ConfigError, DataError, LeakageError
 from jetassay.jets.labels import LABEL_LISTS
 from jetassay.registry import Registry
+
+if TYPE_CHECKING:
+    from jetassay.jets.mapping import Layout
 
 TRUTH_PATTERNS: tuple[str, ...] = ("label_*", "aux_*", "gen*", "jet_label", "*truth*")
 """Names that are truth in every dataset: labels, generator-level and truth-match columns."""
@@ -42,11 +47,13 @@ class Schema:
     tree:           name of the TTree in ROOT files
     constituents:   observed columns with one value per constituent; must contain `CORE`
     columns:        observed columns with one value per jet
+    label_names:    () where the files say nothing of what a jet is
     label_branches: one-hot label branches, in the order of `label_names`; or
     label_branch:   one integer branch, index into `label_names`
     truth_columns:  all further truth columns that such files are known to hold
     truth:          patterns of names that are truth here, beside `TRUTH_PATTERNS`
     selection:      the cuts of the published training, which a dataset applies as named drop rules
+    layouts:        for files whose columns have other names: how they become these; see `mapping`
 
     Raises `LeakageError` where an observed column is truth, `ConfigError` where parts do not fit together.
     """
@@ -62,6 +69,7 @@ class Schema:
     truth_columns: tuple[str, ...] = ()
     truth: tuple[str, ...] = ()
     selection: tuple[Selection, ...] = ()
+    layouts: "tuple[Layout, ...]" = field(default=(), hash=False)
 
     def __post_init__(self) -> None:
         self.require_observed((*self.constituents, *self.columns, *(cut.column for cut in self.selection)))
@@ -69,7 +77,7 @@ class Schema:
             raise ConfigError(f"schema '{self.name}': constituents must list {', '.join(CORE)}")
         if self.label_branches and len(self.label_branches) != len(self.label_names):
             raise ConfigError(f"schema '{self.name}': each label needs one branch in `label_branches`")
-        if bool(self.label_branches) == (self.label_branch is not None):
+        if bool(self.label_branches) + (self.label_branch is not None) != bool(self.label_names):
             raise ConfigError(f"schema '{self.name}': give either `label_branches` or `label_branch`")
         not_truth = [name for name in (*self.labels, *self.truth_columns) if not self.is_truth(name)]
         if not_truth:
@@ -82,8 +90,9 @@ class Schema:
 
     @property
     def derived(self) -> tuple[str, ...]:
-        """Observed jet columns that the reader can compute from those of the files."""
-        return tuple(name for name, sources in DERIVED.items() if set(sources) <= set(self.columns))
+        """Observed jet columns that the reader can compute from those of the files, where they do not have them."""
+        missing = (name for name in DERIVED if name not in self.columns)
+        return tuple(name for name in missing if set(DERIVED[name]) <= set(self.columns))
 
     @property
     def observed(self) -> tuple[str, ...]:
@@ -108,9 +117,22 @@ class Schema:
                     f"schema '{self.name}' has no observed column '{name}'; it has {', '.join(self.observed)}"
                 )
 
+    def require_columns(self, names: Iterable[str], *, owner: str) -> None:
+        """Raises `DataError` naming the columns that `owner` needs and no file of the dataset can give."""
+        lacks = [name for name in names if name not in self.observed and not self.is_truth(name)]
+        if lacks:
+            loaded = [each for each in SCHEMAS.survey().values() if isinstance(each, Schema)]
+            others = [each.name for each in loaded if set(lacks) <= set(each.observed)]
+            raise DataError(
+                f"{owner} needs {', '.join(lacks)}, which dataset '{self.name}' lacks; "
+                f"datasets that have it: {', '.join(others) or 'none'}"
+            )
+
     def digest(self) -> str:
         """sha256 hex over everything but the title."""
-        facts = {name: value for name, value in asdict(self).items() if name != "title"}
+        facts = {name: value for name, value in asdict(self).items() if name not in {"title", "layouts"}}
+        if self.layouts:
+            facts["layouts"] = [layout.model_dump(mode="json", exclude={"title"}) for layout in self.layouts]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
@@ -164,6 +186,31 @@ def _jetclass2() -> Schema:
     )
 
 
+def _delphes(radius: str) -> Schema:
+    """Jets of Delphes events as JetClass-II was made from them; the files hold no label."""
+    return Schema(
+        name=f"delphes-{radius.lower()}",
+        title=f"Delphes events: {radius} PUPPI jets with their particle-flow candidates, without labels",
+        tree=f"Delphes:JetPUPPI{radius}",
+        constituents=_CONSTITUENTS,
+        columns=_COLUMNS,
+        label_names=(),
+        truth_columns=(f"GenJet{radius}.PT", "Particle.PID", f"JetPUPPI{radius}.Flavor", f"JetPUPPI{radius}.BTag"),
+        truth=("Particle.*", "Gen*", "*.Flavor*", "*.BTag*", "*.TauTag", "*.Particles"),
+    )
+
+
+def _from_card(name: str) -> Schema:
+    """The schema of a dataset whose card maps its columns."""
+    from jetassay.jets.catalogue import dataset_cards
+
+    return dataset_cards()[name].make_schema()
+
+
 SCHEMAS: Registry[Schema] = Registry("schema", of=Schema)
 SCHEMAS.add("jetclass", _jetclass)
 SCHEMAS.add("jetclass2", _jetclass2)
+for _radius in ("AK8", "AK15"):
+    SCHEMAS.add(f"delphes-{_radius.lower()}", partial(_delphes, _radius))
+for _name in ("toplandscape", "quarkgluon", "hls4ml", "jetssl"):
+    SCHEMAS.add(_name, partial(_from_card, _name))

@@ -1,14 +1,17 @@
 """Files as ranges of raw columns, whatever their format: the part of reading that knows no physics."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jetassay.errors import DataError
+
+Format = Literal["root", "parquet", "hdf5", "npz"]
+_FORMATS: Mapping[bytes, Format] = {b"root": "root", b"PAR1": "parquet", b"\x89HDF": "hdf5", b"PK\x03\x04": "npz"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +29,16 @@ class Ragged:
 
 @dataclass(frozen=True, slots=True)
 class RawChunk:
-    """Entries start:stop of a file as they are stored: numbers (J,) and lists by branch name."""
+    """Entries start:stop of a file as they are stored: numbers (J,) and lists by branch name.
+
+    removed: rule -> constituents that the format's own rules left out; most formats have no such rules
+    """
 
     start: int
     stop: int
     numbers: Mapping[str, NDArray[Any]]
     lists: Mapping[str, Ragged]
+    removed: Mapping[str, int] = field(default_factory=dict)
 
     def broken(self) -> str | None:
         """The branch, if there is one, whose arrays are not of the lengths that the range demands."""
@@ -73,24 +80,49 @@ class Source(Protocol):
         ...
 
 
-def open_source(path: Path, *, tree: str) -> Source:
-    """Open a ROOT or parquet file, told apart by their first bytes, not by their names.
+def file_format(path: Path) -> Format:
+    """What a file is by its first bytes, whatever its name. Raises `DataError` where it is none that can be read."""
+    head = _first_bytes(path)
+    for start, form in _FORMATS.items():
+        if head == start:
+            return form
+    raise DataError(
+        f"{path}: neither a ROOT nor a parquet file, nor HDF5 or npz (it begins with {head!r}); "
+        "if it was downloaded, fetch it again"
+    )
+
+
+def open_source(path: Path, *, tree: str, feature_names: Mapping[str, str] | None = None) -> Source:
+    """Open a ROOT, parquet, HDF5 or npz file.
+
+    tree:          the TTree of a ROOT file, or `Delphes:JETS` for the jets JETS of events; of an HDF5 file the group or
+                   table, where it has one of this name
+    feature_names: array -> array that holds the names of its columns, for HDF5 and npz files; see `arrays`
 
     Raises `DataError` for anything that cannot be read as jets, among it a file without a single entry.
     """
-    head = _first_bytes(path)
-    if head == b"root":
+    form, names = file_format(path), feature_names or {}
+    source: Source
+    if form == "root" and tree.startswith("Delphes:"):
+        from jetassay.jets.delphes import DelphesSource
+
+        source = DelphesSource(path, jets=tree.partition(":")[2])
+    elif form == "root":
         from jetassay.jets.root import RootSource
 
-        source: Source = RootSource(path, tree=tree)
-    elif head == b"PAR1":
+        source = RootSource(path, tree=tree)
+    elif form == "parquet":
         from jetassay.jets.parquet import ParquetSource
 
         source = ParquetSource(path)
+    elif form == "hdf5":
+        from jetassay.jets.hdf5 import Hdf5Source
+
+        source = Hdf5Source(path, tree=tree, feature_names=names)
     else:
-        raise DataError(
-            f"{path}: neither a ROOT nor a parquet file (it begins with {head!r}); if it was downloaded, fetch it again"
-        )
+        from jetassay.jets.npz import NpzSource
+
+        source = NpzSource(path, feature_names=names)
     if source.n_entries == 0:
         raise DataError(f"{path}: holds no jets (0 entries); leave it out")
     return source
