@@ -16,6 +16,7 @@ COMMANDS = [
     "simulate",
     "inspect",
     "embed",
+    "add-weaver",
     "results",
     "export",
     "report",

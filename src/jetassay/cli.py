@@ -28,6 +28,11 @@ Device = Annotated[str, typer.Option(help="Where networks run: cpu, cuda, cuda:1
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
 
 
+TrustCode = Annotated[
+    bool, typer.Option("--trust-code", help="Run Python files that cards bring along: others' code, your rights.")
+]
+
+
 class Format(StrEnum):
     """How `results` prints."""
 
@@ -86,15 +91,18 @@ def run(
     dataset: Annotated[str | None, typer.Option(help="Take this dataset instead of the suite's.")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder with the files of a real dataset.")] = None,
     device: Device = "cpu",
+    trust_code: TrustCode = False,
     quiet: Quiet = False,
 ) -> None:
     """Run a suite: jets, embeddings, scores, tracking and report. A second run computes no embedding again."""
+    from jetassay.backbones.trust import trusting
     from jetassay.run import run_suite
     from jetassay.suite import find_suite
 
     chosen = find_suite(suite)
     chosen = chosen.on(dataset=dataset, folder=data)
-    result = run_suite(chosen, device=device, reporter=Reporter(quiet=quiet))
+    with trusting(trust_code):
+        result = run_suite(chosen, device=device, reporter=Reporter(quiet=quiet))
     print(result.summary(width=_width()))
     if result.problems:
         raise typer.Exit(1)
@@ -153,15 +161,18 @@ def embed(
     schema: Annotated[str, typer.Option(help="How the files are laid out: jetclass or jetclass2.")] = "jetclass",
     device: Device = "cpu",
     scores: Annotated[bool, typer.Option("--scores", help="Also the class probabilities, as score_NAME.")] = False,
+    trust_code: TrustCode = False,
     quiet: Quiet = False,
     force: Force = False,
 ) -> None:
     """Embed files of jets with one backbone: columns source_file, entry_index, emb_0 and so on."""
     from jetassay.backbones.catalogue import backbone_cards
     from jetassay.backbones.loading import load_backbone
+    from jetassay.backbones.trust import trusting
     from jetassay.embeddings.files import embed_files
 
-    backbone = load_backbone(backbone_cards()[card], weights=weights, device=device)
+    with trusting(trust_code):
+        backbone = load_backbone(backbone_cards()[card], weights=weights, device=device)
     rows = embed_files(
         backbone,
         files,
@@ -172,6 +183,47 @@ def embed(
         force=force,
     )
     print(f"{output}: {rows} jets")
+
+
+@command(
+    "jetassay add-weaver my-part --network my_part.py --data-config my.yaml --checkpoint net_best.pt --trust-code",
+    name="add-weaver",
+)
+def add_weaver(
+    name: Annotated[str, typer.Argument(help="What the backbone shall be called.")],
+    network: Annotated[str, typer.Option(help="weaver's network file; or ParticleTransformer, ParticleNet, PFN, PCNN")],
+    data_config: Annotated[Path, typer.Option(help="weaver's data configuration, a YAML file.")],
+    checkpoint: Annotated[Path, typer.Option(help="The network's weights: .pt or .safetensors.")],
+    output: Annotated[Path | None, typer.Option(help="Folder of cards; else the first in JETASSAY_MODELS.")] = None,
+    option: Annotated[list[str] | None, typer.Option(help="KEY=VALUE for the network, as often as needed.")] = None,
+    embedding: Annotated[
+        str | None, typer.Option(help="The linear layer whose input it is, or logits; the last one if not given.")
+    ] = None,
+    labels: Annotated[str | None, typer.Option(help="A label list's name, or class names with commas.")] = None,
+    trained_on: Annotated[list[str] | None, typer.Option(help="A dataset that training has seen.")] = None,
+    licence: Annotated[str, typer.Option(help="Under which the weights stand.")] = "not stated",
+    trust_code: TrustCode = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make a backbone of a network trained with weaver: a folder with card, data configuration and weights."""
+    from jetassay import adding
+    from jetassay.backbones.trust import trusting
+
+    model = adding.WeaverModel(
+        name=name,
+        network=network,
+        data_config=data_config,
+        checkpoint=checkpoint,
+        options=adding.parse_options(option or ()),
+        embedding=embedding,
+        labels=adding.parse_labels(labels),
+        trained_on=tuple(trained_on or ()),
+        licence=licence,
+    )
+    with trusting(trust_code):
+        folder = adding.add_weaver(model, output=output, reporter=Reporter(quiet=quiet))
+    print(f"{folder / 'card.toml'}")
+    print(f"it is found where JETASSAY_MODELS names {folder.parent.resolve()}")
 
 
 @command("jetassay results default --format csv > scores.csv")

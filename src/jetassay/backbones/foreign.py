@@ -165,13 +165,13 @@ class WeaverLayout(nn.Module):
         if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != jets:
             raise ConfigError(f"the network must give one row of logits for each of {jets} jets, not {_told(logits)}")
         embedding = logits if self.embedding == LOGITS else self._seen.values
-        if embedding is None or embedding.shape[0] != jets:
+        if embedding is None or embedding.ndim != 2 or len(embedding) != jets:
             layer = self.embedding or "any linear layer"
             raise ConfigError(
                 f"the input of {layer} is {_told(embedding)}, not one row for each of {jets} jets; choose another "
                 f"layer, or '{LOGITS}'"
             )
-        return embedding.flatten(1), logits
+        return embedding, logits
 
     @property
     def last_layer(self) -> str | None:
