@@ -13,6 +13,8 @@ from jetassay.cli import app
 COMMANDS = [
     "run",
     "list",
+    "fetch",
+    "doctor",
     "simulate",
     "inspect",
     "embed",

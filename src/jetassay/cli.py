@@ -116,6 +116,40 @@ def list_(what: Annotated[Listing, typer.Argument(help="What to list.")]) -> Non
     print(listing(what.value))
 
 
+@command("jetassay fetch sophon")
+def fetch(
+    name: Annotated[str, typer.Argument(help="A backbone with official weights, or a published dataset.")],
+    source: Annotated[
+        str | None, typer.Option("--from", help="Folder or address to take the files from instead of the publisher.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for the files; by default where backbones and suites look.")
+    ] = None,
+    files: Annotated[
+        str | None, typer.Option(help="Names of a dataset's files, with * and {0..9}, commas between them.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be fetched, and where to.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Fetch official weights or a published dataset: resumed, verified, unpacked. Run it again to go on."""
+    from jetassay.fetching.fetch import carry_out, plan_fetch
+    from jetassay.fetching.plan import describe
+
+    plan = plan_fetch(name, source=source, output=output, pattern=files)
+    print(describe(plan) if dry_run else carry_out(plan, reporter=Reporter(quiet=quiet)))
+
+
+@command("jetassay doctor")
+def doctor() -> None:
+    """Check the environment, and say which backbones and datasets are ready; exit code 1 if `run default` cannot."""
+    from jetassay.doctor import examine
+
+    found = examine()
+    print(found.table(width=_width()))
+    if found.problems:
+        raise typer.Exit(1)
+
+
 @command("jetassay simulate --classes Hbb,QCD --jets 2000 --seed 7 --output jets/")
 def simulate(
     jets: Annotated[int, typer.Option(help="Jets of each class.")],

@@ -23,9 +23,24 @@ def weights_state(card: Card) -> str:
     """In a word or two for listings: shipped, found, missing, or none needed. Looks at no byte of the file."""
     if card.weights is None:
         return f"untrained, seed {card.seed}" if card.untrained_twin_of else "no weights"
-    if not _expected_path(card, card.weights).is_file():
+    if not weights_path(card).is_file():
         return "weights missing"
     return "weights shipped" if card.weights.file else "weights found"
+
+
+def weights_path(card: Card) -> Path:
+    """Where the weights of a card belong, whether they are there or not: in its folder, or in the cache.
+
+    Raises `WeightsError` where the card has none, or does not know its folder.
+    """
+    weights = card.weights
+    if weights is None:
+        raise WeightsError(f"{card.name}: the card has no weights, so there is no file to take them from")
+    if weights.file is not None:
+        if card.folder is None:
+            raise WeightsError(f"{card.name}: the card was not read from a folder, so give the weights' file itself")
+        return card.folder / weights.file
+    return cache_folder() / "weights" / card.name / PurePosixPath(urlsplit(weights.urls[0]).path).name
 
 
 def locate_weights(card: Card, *, given: Path | None = None) -> Path:
@@ -37,7 +52,7 @@ def locate_weights(card: Card, *, given: Path | None = None) -> Path:
     """
     if card.weights is None:
         raise WeightsError(f"{card.name}: the card has no weights, so there is no file to take them from")
-    path = given or _expected_path(card, card.weights)
+    path = given or weights_path(card)
     if not path.is_file():
         raise WeightsError(_how_to_get(card, card.weights, path, asked_for=given is not None))
     _verify(path, card.weights, card=card.name)
@@ -91,14 +106,6 @@ def state_digest(module: "nn.Module") -> str:
     return digest.hexdigest()
 
 
-def _expected_path(card: Card, weights: Weights) -> Path:
-    if weights.file is not None:
-        if card.folder is None:
-            raise WeightsError(f"{card.name}: the card was not read from a folder, so give the weights' file itself")
-        return card.folder / weights.file
-    return cache_folder() / "weights" / card.name / PurePosixPath(urlsplit(weights.urls[0]).path).name
-
-
 def _how_to_get(card: Card, weights: Weights, path: Path, *, asked_for: bool) -> str:
     if asked_for:
         return f"{card.name}: there is no file {path}"
@@ -108,8 +115,8 @@ def _how_to_get(card: Card, weights: Weights, path: Path, *, asked_for: bool) ->
         f"    curl -fL --create-dirs -o {shlex.quote(str(path))} {shlex.quote(url)}" for url in weights.urls
     )
     return (
-        f"{card.name}: the official weights are not on this machine. Get them with"
-        f"{' one of' if len(weights.urls) > 1 else ''}\n{commands}\n"
+        f"{card.name}: the official weights are not on this machine. Get them with\n"
+        f"    jetassay fetch {card.name}\nor with{' one of' if len(weights.urls) > 1 else ''}\n{commands}\n"
         f"or put the file there by hand; its {_identity(weights)} is checked. Licence: {weights.licence}."
     )
 
