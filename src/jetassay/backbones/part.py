@@ -189,7 +189,7 @@ class ParticleTransformer(nn.Module):
         """The class token (J, D) after it has read the tokens (J, C, D)."""
         seen = functional.pad(mask, (1, 0), value=True)
         bias = tokens.new_zeros(seen.shape).masked_fill(~seen, -math.inf)[:, None, None, :]
-        token = self.cls_token.expand(len(tokens), -1, -1)
+        token = self.cls_token.expand(tokens.shape[0], -1, -1)  # not len(): exported files keep it as a number
         for block in self.cls_blocks:
             token = block(token, bias, tokens)
         embedding: Tensor = self.norm(token.squeeze(1))
