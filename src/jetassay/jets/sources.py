@@ -117,8 +117,9 @@ def open_source(path: Path, *, tree: str, feature_names: Mapping[str, str] | Non
         source = ParquetSource(path)
     elif form == "hdf5":
         from jetassay.jets.hdf5 import Hdf5Source
+        from jetassay.jets.padded import unpadded
 
-        source = Hdf5Source(path, tree=tree, feature_names=names)
+        source = unpadded(Hdf5Source(path, tree=tree, feature_names=names))
     else:
         from jetassay.jets.npz import NpzSource
 
