@@ -21,6 +21,7 @@ def suite_on(folder, **changes):
         "dataset": {"card": "jetclass", "folder": str(folder)},
         "split": {"train": 1, "validation": 1, "test": 1},
         "probe": {"signals": ["Hbb"]},
+        "zero_shot": {"signals": ["Hbb"]},
         "similarity": {"permutations": 9},
         "throughput": {"jets": 8, "rounds": 1},
     }
@@ -35,7 +36,7 @@ def outcome(shared_home, jets_folder):
 def test_a_suite_gives_scores_of_every_task_on_disk_and_in_the_store(shared_home, outcome):
     frame = pd.read_parquet(shared_home / "workspace/reports/mine/scores.parquet")
     assert list(frame.columns) == list(COLUMNS)
-    assert set(frame["task"]) == {"probe", "similarity", "throughput"}
+    assert set(frame["task"]) == {"probe", "zero-shot", "similarity", "throughput"}
     assert set(frame["backbone"]) >= {"tiny-1", "tiny-2", "jet-observables"}
     assert frame["run_id"].notna().all()
     assert len(set(frame["data_digest"])) == 1
@@ -47,7 +48,7 @@ def test_a_suite_gives_scores_of_every_task_on_disk_and_in_the_store(shared_home
 def test_every_rejection_has_its_counts_and_an_interval_or_a_limit(outcome):
     frame = outcome.results.frame
     rejections = frame[frame["metric"] == "rejection"]
-    assert len(rejections) == 4 * 2
+    assert dict(rejections["task"].value_counts()) == {"probe": 4 * 2, "zero-shot": 2 * 2}
     assert (rejections["n_background"] == 24).all()
     assert (rejections["n_survivors"] <= rejections["n_background"]).all()
     assert (rejections["value"].notna() | rejections["low"].notna()).all()
@@ -62,6 +63,17 @@ def test_an_inner_layer_is_a_row_of_its_own_with_its_layer_beside_it(outcome):
     assert found["tiny-1@mean-block-1"] == "mean-block-1"
     assert found["jet-observables"] is None
     assert probed["run_id"].nunique() == 4
+
+
+def test_a_classifier_is_scored_as_it_is_and_the_others_are_named_without_failing(outcome):
+    frame = outcome.results.frame.query("task == 'zero-shot'")
+    assert set(frame["backbone"]) == {"tiny-1", "tiny-2"}
+    assert {"auc", "accuracy", "macro_ovo_auc", "log_loss"} < set(frame["metric"])
+    assert frame["layer"].isna().all()
+    assert outcome.undefined == ("jet-observables, tiny-1@mean-block-1: zero-shot, all classes: it has no classifier",)
+    assert not outcome.problems
+    assert "not defined: jet-observables" in outcome.summary(width=80)
+    assert "how the published JetClass rejections are defined" in outcome.results.protocol
 
 
 def test_an_unknown_layer_is_named_before_any_work(home, jets_folder):
@@ -125,7 +137,7 @@ def test_the_throughput_reads_jets_as_the_embedding_does(home, jets_folder):
     card = home / "models/tiny-1/card.toml"
     card.write_text(f"max_constituents = 7\n{card.read_text()}")
     dataset = {"card": "jetclass", "folder": str(folder), "on_invalid": "drop"}
-    suite = suite_on(folder, dataset=dataset, backbones=["tiny-1"], similarity=None, probe=None)
+    suite = suite_on(folder, dataset=dataset, backbones=["tiny-1"], similarity=None, probe=None, zero_shot=None)
     outcome = run_suite(suite, reporter=Reporter(quiet=True))
     assert (outcome.results.frame["value"] > 0).tolist() == [True]
     assert outcome.results.counts["dropped"].tolist() == [2, 2, 2]

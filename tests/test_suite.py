@@ -18,6 +18,15 @@ validation = 1
 test = 1
 """
 
+GROUPING = """
+[[zero_shot.groupings]]
+outputs = ["a", "b"]
+classes = ["QCD", "Hbb"]
+[zero_shot.groupings.groups]
+QCD = ["a", "b"]
+Hbb = ["a"]
+"""
+
 
 @pytest.mark.parametrize("name", sorted(suites()))
 def test_every_suite_of_the_project_reads(name):
@@ -43,6 +52,12 @@ def test_an_unknown_suite_suggests_the_nearest():
         (('["mlp"]', '["mlp", "mlp"]'), "listed twice: mlp"),
         (('name = "mine"', 'name = "yours"'), "make them equal"),
         (("[split]", "[split"), "not valid TOML"),
+        (("[split]", '[zero_shot]\nsignals = ["QCD"]\n[split]'), "unknown signals QCD"),
+        (("[split]", f"[zero_shot]\n{GROUPING}[split]"), "on both sides of Hbb against QCD: a"),
+        (
+            ("[split]", f"[zero_shot]\n{GROUPING}[split]".replace('Hbb = ["a"]', 'Hbb = ["x"]')),
+            "group of Hbb: no such output: x",
+        ),
         (("[split]", '[probe]\nsignals = ["Hbb", "Hxx"]\n[split]'), "unknown signals Hxx"),
         (("[split]", "[probe]\nsignals = []\n[split]"), "probe.signals"),
         (("[split]", "[probe]\nseed = -1\n[split]"), "probe.seed"),

@@ -15,16 +15,19 @@ from jetassay.suite import Suite
 class SuiteOutcome:
     """What a suite gave: results on disk, where they are tracked, and what could not be scored.
 
-    links: name -> where to look (page, tracking store, leaderboard); problems: what is missing, one sentence each
+    links: name -> where to look (page, tracking store, leaderboard); problems: what is missing, one sentence each;
+    undefined: what no score exists of, and why, which is no failure
     """
 
     results: Results
     links: dict[str, str]
     problems: tuple[str, ...] = field(default_factory=tuple)
+    undefined: tuple[str, ...] = field(default_factory=tuple)
 
     def summary(self, *, width: int) -> str:
         """The table, what is missing, and where to look."""
-        missing = "".join(f"\nmissing: {each}" for each in self.problems)
+        missing = "".join(f"\nnot defined: {each}" for each in self.undefined)
+        missing += "".join(f"\nmissing: {each}" for each in self.problems)
         space = max(len(name) for name in self.links)
         where = "\n".join(f"{name.ljust(space)}  {place}" for name, place in self.links.items())
         return f"{self.results.table(width=width)}\n{missing}\n{where}"
@@ -71,7 +74,7 @@ def run_suite(suite: Suite, *, device: str = "cpu", reporter: Reporter) -> Suite
                 links, results, untracked = track(opened, results, backbones, embedded, identity, reporter=reporter)
     reporter.line(clock.text())
     links = {"report": str(page), "scores": str(results.folder / "scores.csv"), **links}
-    return SuiteOutcome(results=results, links=links, problems=scored.problems + untracked)
+    return SuiteOutcome(results=results, links=links, problems=scored.problems + untracked, undefined=scored.undefined)
 
 
 def export_embeddings(suite: Suite, backbone: str, *, output: Path, force: bool, reporter: Reporter) -> int:

@@ -2,19 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from jetassay.errors import ConfigError, LeakageError, WeightsError
-from jetassay.jets.catalogue import dataset_cards, open_card
+from jetassay.jets.catalogue import find_dataset_card, open_card
 from jetassay.jets.classes import BACKGROUND
 from jetassay.jets.dataset import DataFile, Dataset, open_dataset, require_jets, split_files
+from jetassay.jets.peaks import check_labels
 from jetassay.progress import Reporter
+from jetassay.records import Record
 from jetassay.suite import SIMULATED, DatasetChoice, Suite
 from jetassay.tasks.samples import JetKeys, Sample, Splits
-from jetassay.tasks.score import Context, Score, result_frame
+from jetassay.tasks.score import Context, Outcome, Score, result_frame
 
 if TYPE_CHECKING:
     from jetassay.backbones.protocol import Backbone
@@ -25,11 +27,30 @@ Files = Mapping[str, tuple[DataFile, ...]]
 
 @dataclass(slots=True)
 class Scored:
-    """Scores, what could not be scored, and how the scores are defined."""
+    """Scores, what could not be scored, what is not defined, and how the scores are defined."""
 
     scores: list[Score] = field(default_factory=list)
     problems: tuple[str, ...] = ()
+    unavailable: dict[str, list[str]] = field(default_factory=dict)
     protocol: str = ""
+
+    def take(
+        self, outcome: Outcome[Any], *, task: str, protocol: str, backbone: str = "", layer: str | None = None
+    ) -> None:
+        """Add what a task gave; `protocol` says how its scores are defined."""
+        self.scores += [replace(score, layer=layer) for score in outcome.scores]
+        where = f"{backbone}, {task}" if backbone else task
+        self.problems += tuple(f"{where}, {what}: {why}" for what, why in outcome.problems.items())
+        for what, why in outcome.undefined.items():
+            self.unavailable.setdefault(f"{task}, {what}: {why}", []).append(backbone)
+        said = (protocol, *outcome.notes) if outcome.scores else ()
+        paragraphs = self.protocol.split("\n\n") if self.protocol else []
+        self.protocol = "\n\n".join(dict.fromkeys([*paragraphs, *said]))
+
+    @property
+    def undefined(self) -> tuple[str, ...]:
+        """What no score exists of, one sentence for each reason; nothing is missing."""
+        return tuple(f"{', '.join(names)}: {reason}" for reason, names in self.unavailable.items())
 
     def frame(self, suite: Suite, dataset: Dataset, backbones: "Mapping[str, Backbone]") -> pd.DataFrame:
         """The long result frame."""
@@ -74,7 +95,7 @@ def _require_unseen_jets(choice: DatasetChoice, backbones: "Mapping[str, Backbon
 
     A simulated jet follows from seed, kind, class and file alone, so an equal seed gives jets of the training.
     """
-    simulation = dataset_cards()[choice.card].simulation
+    simulation = find_dataset_card(choice.card).simulation
     if simulation is None or choice.folder is not None:
         return
     wanted = simulation.kind, simulation.seed if choice.seed is None else choice.seed
@@ -89,7 +110,7 @@ def _require_unseen_jets(choice: DatasetChoice, backbones: "Mapping[str, Backbon
 
 def find_jets(choice: DatasetChoice, *, reporter: Reporter) -> Dataset:
     """The suite's jets: simulated once and kept in the cache, or the files of a real dataset."""
-    card = dataset_cards()[choice.card]
+    card = find_dataset_card(choice.card)
     changes = {name: getattr(choice, name) for name in SIMULATED if getattr(choice, name) is not None}
     if card.simulation is None or choice.folder is not None:
         if changes:
@@ -97,7 +118,10 @@ def find_jets(choice: DatasetChoice, *, reporter: Reporter) -> Dataset:
                 f"dataset '{card.name}': {', '.join(changes)} in [dataset] say what to simulate, but these jets are "
                 "read from files; take them out of the suite"
             )
-        return open_card(card, folder=choice.folder, reporter=reporter)
+        opened = open_card(card, folder=choice.folder, reporter=reporter)
+        for warning in check_labels(opened):
+            reporter.warning(f"{opened.name}: {warning}")
+        return opened
     from jetassay.simulation.recipe import Recipe, default_output
     from jetassay.simulation.sample import simulate
 
@@ -115,6 +139,8 @@ def split_jets(suite: Suite, dataset: Dataset) -> Files:
     if suite.probe is not None:
         for some in files.values():
             require_jets(dataset, classes=(BACKGROUND, *suite.probe.signals), minimum=2, files=some)
+    if suite.zero_shot is not None:
+        require_jets(dataset, classes=(BACKGROUND, *suite.zero_shot.signals), minimum=2, files=files["test"])
     return files
 
 
@@ -145,27 +171,40 @@ def score_all(suite: Suite, embedded: "Mapping[str, Embedded]", splits: Files, *
 
     done = Scored()
     # One thread: the same bits for any number of cores, and no waiting for a core that others use.
-    with one_thread_per_operator(), reporter.bar("scoring", len(embedded) + 1, unit="steps") as bar:
-        for name, each in embedded.items():
-            if suite.probe is not None:
-                from jetassay.tasks.probe import PROTOCOL, probe
+    per_backbone = [choice for choice in (suite.probe, suite.zero_shot) if choice is not None]
+    steps = len(embedded) * len(per_backbone) + (suite.similarity is not None)
+    with one_thread_per_operator(), reporter.bar("scoring", steps, unit="steps") as bar:
+        if suite.probe is not None:
+            from jetassay.tasks.probe import PROTOCOL, probe
 
-                samples = Splits(**{split: sample_of(each, files) for split, files in splits.items()})
-                outcome = probe(samples, backbone=name, signals=suite.probe.signals, seed=suite.probe.seed)
-                done.scores += [replace(score, layer=each.layer) for score in outcome.scores]
-                done.problems += tuple(f"{name}, probe, {what}: {why}" for what, why in outcome.problems.items())
-                done.protocol = PROTOCOL
-            bar.advance()
+            for name, each in embedded.items():
+                probed = probe(_splits(each, splits), backbone=name, **_options(suite.probe))
+                done.take(probed, task="probe", backbone=name, layer=each.layer, protocol=PROTOCOL)
+                bar.advance()
+        if suite.zero_shot is not None:
+            from jetassay.tasks import zero_shot
+
+            for name, each in embedded.items():
+                found = zero_shot.zero_shot(_splits(each, splits), backbone=name, **_options(suite.zero_shot))
+                done.take(found, task="zero-shot", backbone=name, protocol=zero_shot.PROTOCOL)
+                bar.advance()
         if suite.similarity is not None:
             from jetassay.tasks.similarity import protocol, similarity
 
             tests = {name: sample_of(each, splits["test"]) for name, each in embedded.items()}
-            compared = similarity(tests, permutations=suite.similarity.permutations, seed=suite.similarity.seed)
-            done.scores += compared.scores
-            done.problems += tuple(f"similarity, {what}: {why}" for what, why in compared.problems.items())
-            done.protocol = f"{done.protocol}\n\n{protocol(suite.similarity.permutations)}".strip()
-        bar.advance()
+            compared = similarity(tests, **_options(suite.similarity))
+            done.take(compared, task="similarity", protocol=protocol(suite.similarity.permutations))
+            bar.advance()
     return done
+
+
+def _options(choice: Record) -> dict[str, Any]:
+    """The keys of a task's table in a suite are the task's arguments."""
+    return {name: getattr(choice, name) for name in type(choice).model_fields}
+
+
+def _splits(embedded: "Embedded", splits: Files) -> Splits:
+    return Splits(**{split: sample_of(embedded, files) for split, files in splits.items()})
 
 
 def sample_of(embedded: "Embedded", files: tuple[DataFile, ...]) -> Sample:
@@ -174,7 +213,10 @@ def sample_of(embedded: "Embedded", files: tuple[DataFile, ...]) -> Sample:
     keys = JetKeys(
         tuple(file.digest for file in embedded.jets.files), embedded.jets.file_index[rows], embedded.jets.entries[rows]
     )
-    return Sample(embedded.embedding[rows], embedded.labels[rows], embedded.label_names, keys)
+    scores = None if embedded.scores is None else embedded.scores[rows]
+    return Sample(
+        embedded.embedding[rows], embedded.labels[rows], embedded.label_names, keys, scores, embedded.score_names
+    )
 
 
 def measure_throughput(

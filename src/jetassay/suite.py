@@ -4,13 +4,14 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from jetassay.errors import ConfigError
 from jetassay.jets.classes import BACKGROUND, SIGNAL_NAMES
 from jetassay.places import suites_folder
 from jetassay.records import Record, parse_record, read_toml
 from jetassay.registry import Registry
+from jetassay.tasks.grouping import Grouping
 
 SIMULATED = ("jets", "files", "seed", "mode")
 """Keys of `DatasetChoice` that say what to simulate, and mean nothing for jets that are read from files."""
@@ -23,6 +24,7 @@ class DatasetChoice(Record):
 
     jets, files: of each class, for simulated datasets
     folder: where the files of a real dataset lie; the command line's `--data` wins over it
+    limit: of each file, take at most this many entries, from its beginning
     """
 
     card: str
@@ -31,6 +33,7 @@ class DatasetChoice(Record):
     seed: Seed | None = None
     mode: Literal["delphes", "ideal"] | None = None
     folder: Path | None = None
+    limit: int | None = Field(default=None, gt=0)
     on_invalid: Literal["error", "drop"] = "error"
 
 
@@ -43,18 +46,41 @@ class SplitChoice(Record):
     test: int = Field(gt=0)
 
 
+def _known_signals(signals: tuple[str, ...]) -> tuple[str, ...]:
+    unknown = sorted(set(signals) - set(SIGNAL_NAMES))
+    if unknown:
+        known = f"{', '.join(SIGNAL_NAMES)} (the background is {BACKGROUND})"
+        raise ValueError(f"unknown signals {', '.join(unknown)}; known: {known}")
+    return signals
+
+
+Signals = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_known_signals)]
+
+
 class ProbeChoice(Record):
     """The linear probe of every signal against the background."""
 
-    signals: tuple[str, ...] = Field(default=SIGNAL_NAMES, min_length=1)
+    signals: Signals = SIGNAL_NAMES
+    seed: Seed = 0
+
+
+class ZeroShotChoice(Record):
+    """A classifier's own outputs: every signal against the background, and all classes together.
+
+    groupings: how outputs stand for classes, before the groupings that ship
+    """
+
+    signals: Signals = SIGNAL_NAMES
+    groupings: tuple[Grouping, ...] = ()
     seed: Seed = 0
 
     @model_validator(mode="after")
-    def _known(self) -> Self:
-        unknown = sorted(set(self.signals) - set(SIGNAL_NAMES))
-        if unknown:
-            known = f"{', '.join(SIGNAL_NAMES)} (the background is {BACKGROUND})"
-            raise ValueError(f"unknown signals {', '.join(unknown)}; known: {known}")
+    def _no_output_on_both_sides(self) -> Self:
+        for grouping in self.groupings:
+            for signal in self.signals:
+                shared = grouping.shared(signal, BACKGROUND)
+                if shared:
+                    raise ValueError(f"on both sides of {signal} against {BACKGROUND}: {', '.join(shared)}")
         return self
 
 
@@ -86,6 +112,7 @@ class Suite(Record):
     dataset: DatasetChoice
     split: SplitChoice
     probe: ProbeChoice | None = None
+    zero_shot: ZeroShotChoice | None = None
     similarity: SimilarityChoice | None = None
     throughput: ThroughputChoice | None = None
 
@@ -105,8 +132,11 @@ class Suite(Record):
             raise ValueError(f"[split] takes {asked} files of each class, but [dataset] makes {self.dataset.files}")
         return self
 
-    def on(self, *, dataset: str | None = None, folder: Path | None = None) -> "Suite":
-        """The same suite on other jets: another dataset's card, or other files of the same one."""
+    def on(self, *, dataset: str | None = None, folder: Path | None = None, limit: int | None = None) -> "Suite":
+        """The same suite on other jets: another dataset's card, other files of the same one, or fewer of each."""
+        if limit is not None:
+            choice = DatasetChoice.model_validate(self.dataset.model_dump() | {"limit": limit})
+            return self.on(dataset=dataset, folder=folder).model_copy(update={"dataset": choice})
         if dataset is None and folder is None:
             return self
         if dataset is None or dataset == self.dataset.card:

@@ -76,4 +76,13 @@ def frame():
         )
         for where, value in (("all", 0.5), ("QCD", -0.01))
     ]
+    zero_shot = {"task": "zero-shot", "task_version": 1, "backbone": "alpha"}
+    scores += [
+        Score(**zero_shot, metric="auc", value=0.97, low=0.968, high=0.972, signal="Hbb", background="QCD"),
+        Score(
+            **zero_shot, metric="rejection_over_cuts", value=77.0, low=70.0, high=85.0, signal="Hbb", working_point=0.5
+        ),
+        Score(**zero_shot, metric="accuracy", value=0.772, low=0.768, high=0.776),
+        Score(**zero_shot, metric="log_loss", value=0.642, low=0.632, high=0.652),
+    ]
     return result_frame((context, score) for score in scores)

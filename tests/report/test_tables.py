@@ -5,13 +5,35 @@ import math
 import pandas as pd
 import pytest
 
-from jetassay.report.tables import REJECTION, aligned, leaderboard_cells, leaderboard_text, matrix, throughput_cells
+from jetassay.report.tables import (
+    REJECTION,
+    aligned,
+    leaderboard_cells,
+    leaderboard_text,
+    matrix,
+    multiclass_cells,
+    throughput_cells,
+)
 
 
 def test_cells_show_value_and_interval(frame):
     auc, rejection = leaderboard_cells(frame, "auc"), leaderboard_cells(frame, REJECTION)
     assert auc.loc["alpha"].tolist() == ["0.950(3)", "0.9900(4)"]
     assert rejection.loc["alpha", "Hbb"] == "123 +15-12"
+
+
+def test_a_task_has_its_own_numbers_and_only_its_own(frame):
+    assert leaderboard_cells(frame, "auc", task="zero-shot").to_dict() == {"Hbb": {"alpha": "0.970(2)"}}
+    text = leaderboard_text(frame, width=200, task="zero-shot")
+    assert "the classifier's own outputs" in text
+    assert "77.0 +8.0-7.0" in text
+    assert "123" not in text
+
+
+def test_all_classes_together_are_a_table_where_there_are_such_scores(frame):
+    cells = multiclass_cells(frame)
+    assert cells.loc["alpha"].to_dict() == {"accuracy": "0.772(4)", "log-loss": "0.642(10)"}
+    assert "All classes together" not in leaderboard_text(frame, width=200)
 
 
 def test_a_rejection_without_survivors_is_a_lower_limit(frame):

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from jetassay.jets.classes import JET_CLASSES, SIGNAL_NAMES
-from jetassay.report.tables import REJECTION, matrix
+from jetassay.report.tables import DISCRIMINATION, REJECTION, matrix, scores_by_signal
 from jetassay.whole_files import whole_file
 
 if TYPE_CHECKING:
@@ -25,9 +25,10 @@ def draw_all(frame: pd.DataFrame, folder: Path) -> list[Path]:
     """Every figure that the frame has data for, in the order of the report."""
     drawn = []
     tasks = set(frame["task"])
-    if "probe" in tasks:
-        drawn.append(_save(auc_figure(frame), folder / "auc.png"))
-        drawn.append(_save(rejection_figure(frame), folder / "rejection.png"))
+    for task in DISCRIMINATION:
+        if task in tasks:
+            drawn.append(_save(auc_figure(frame, task=task), folder / f"{task}_auc.png"))
+            drawn.append(_save(rejection_figure(frame, task=task), folder / f"{task}_rejection.png"))
     samples = sorted(set(frame.loc[frame["metric"] == "cka", "bin"]), reverse=True)
     drawn += [_save(cka_figure(frame, where=where), folder / f"cka_{where}.png") for where in samples]
     if "throughput" in tasks:
@@ -35,22 +36,19 @@ def draw_all(frame: pd.DataFrame, folder: Path) -> list[Path]:
     return drawn
 
 
-def auc_figure(frame: pd.DataFrame) -> "Figure":
+def auc_figure(frame: pd.DataFrame, *, task: str = "probe") -> "Figure":
     """1 - AUC of every signal against QCD on a log scale, a marker per backbone, bars of 68 %."""
-    chosen = frame[(frame["task"] == "probe") & (frame["metric"] == "auc")].dropna(subset=["value"])
+    chosen = scores_by_signal(frame, "auc", task=task).dropna(subset=["value"])
     flipped = chosen.assign(value=1 - chosen["value"], low=1 - chosen["high"], high=1 - chosen["low"])
-    return _dots(flipped, label="1 − AUC  (lower is better)", title="Each signal against QCD, linear probe")
+    return _dots(flipped, label="1 − AUC  (lower is better)", title=f"Each signal against QCD, {DISCRIMINATION[task]}")
 
 
-def rejection_figure(frame: pd.DataFrame) -> "Figure":
+def rejection_figure(frame: pd.DataFrame, *, task: str = "probe") -> "Figure":
     """Background rejection at each class's working point; an arrow where only a lower limit is known."""
-    chosen = frame[(frame["task"] == "probe") & (frame["metric"] == REJECTION)]
-    own = chosen["signal"].map(lambda name: JET_CLASSES[name].working_point).astype(float)
-    chosen = chosen[(chosen["working_point"].astype(float) - own).abs() < 1e-9]
     return _dots(
-        chosen,
+        scores_by_signal(frame, REJECTION, task=task),
         label=r"background rejection $1/\varepsilon_B$",
-        title="Each signal against QCD at its working point",
+        title=f"Each signal against QCD at its working point, {DISCRIMINATION[task]}",
         ticks={name: f"{JET_CLASSES[name].tex}\n{100 * JET_CLASSES[name].working_point:g} %" for name in SIGNAL_NAMES},
     )
 

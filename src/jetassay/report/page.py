@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from jetassay.report.tables import REJECTION, leaderboard_cells, throughput_cells
+from jetassay.report.tables import DISCRIMINATION, REJECTION, leaderboard_cells, multiclass_cells, throughput_cells
 from jetassay.whole_files import whole_file
 
 _STYLE = """
@@ -38,13 +38,25 @@ def write_page(
     """Write the page to `path` whole or not at all and return `path`."""
     parts = [f"<h1>{html.escape(title)}</h1>", f"<p class=note>{html.escape(_headline(provenance))}</p>"]
     by_name = {each.stem: each for each in figures}
-    if "probe" in set(frame["task"]):
+    for task, how in DISCRIMINATION.items():
+        if task not in set(frame["task"]):
+            continue
         parts += [
-            "<h2>Each signal against QCD: AUC</h2>",
-            _table(leaderboard_cells(frame, "auc"), "backbone"),
+            f"<h2>Each signal against QCD: AUC ({how})</h2>",
+            _table(leaderboard_cells(frame, "auc", task=task), "backbone"),
         ]
-        parts += [_image(by_name["auc"]), "<h2>Background rejection at each class's working point</h2>"]
-        parts += [_table(leaderboard_cells(frame, REJECTION), "backbone"), _image(by_name["rejection"])]
+        parts += [
+            _image(by_name[f"{task}_auc"]),
+            f"<h2>Background rejection at each class's working point ({how})</h2>",
+        ]
+        parts += [
+            _table(leaderboard_cells(frame, REJECTION, task=task), "backbone"),
+            _image(by_name[f"{task}_rejection"]),
+        ]
+        together = multiclass_cells(frame, task=task)
+        parts += [f"<h2>All classes together ({how})</h2>", _table(together, "backbone")] if len(together) else []
+    if protocol:
+        parts += ["<h2>How the numbers are defined</h2>"]
         parts += [f"<p class=note>{html.escape(paragraph)}</p>" for paragraph in protocol.split("\n\n")]
     similar = [each for name, each in by_name.items() if name.startswith("cka_")]
     if similar:

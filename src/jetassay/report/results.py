@@ -15,6 +15,7 @@ from jetassay.errors import ConfigError
 from jetassay.places import workspace
 from jetassay.report.page import write_page
 from jetassay.report.tables import (
+    DISCRIMINATION,
     REJECTION,
     aligned,
     leaderboard_cells,
@@ -80,8 +81,7 @@ class Results:
         """The answer on one screen: AUC and rejection by backbone and signal, similarity, throughput."""
         parts = []
         tasks = set(self.frame["task"])
-        if "probe" in tasks:
-            parts.append(leaderboard_text(self.frame, width=width))
+        parts += [leaderboard_text(self.frame, width=width, task=task) for task in DISCRIMINATION if task in tasks]
         if "similarity" in tasks:
             cka = matrix(self.frame, "cka", where="all").map(lambda value: f"{value:.2f}")
             numbered = cka.set_axis([str(k + 1) for k in range(len(cka))], axis=1)

@@ -10,6 +10,12 @@ import pandas as pd
 
 from jetassay.jets.classes import JET_CLASSES, SIGNAL_NAMES
 
+DISCRIMINATION = {"probe": "linear probe", "zero-shot": "the classifier's own outputs"}
+"""Tasks that measure every signal against the background, in the order of the report, and how figures call them."""
+
+MULTICLASS = {"accuracy": "accuracy", "macro_ovo_auc": "macro one-vs-one AUC", "log_loss": "log-loss"}
+"""Metrics of all classes together, and how tables call them."""
+
 REJECTION = "rejection_over_cuts"
 """The rejection whose interval also covers the finite number of signal jets that set the cut: the one to show."""
 
@@ -36,12 +42,18 @@ def rejection_cell(row: pd.Series) -> str:
     return f"{row['value']:.{decimals}f} +{high}-{row['value'] - row['low']:.{decimals}f}"
 
 
-def leaderboard_cells(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
+def scores_by_signal(frame: pd.DataFrame, metric: str, *, task: str) -> pd.DataFrame:
+    """The rows of `auc`, or of `REJECTION` at each class's own working point."""
+    chosen = frame[(frame["task"] == task) & (frame["metric"] == metric) & frame["signal"].notna()]
+    if metric != REJECTION:
+        return chosen
+    own = chosen["signal"].map(lambda name: JET_CLASSES[name].working_point)
+    return chosen[chosen["working_point"].astype(float).sub(own.astype(float)).abs() < 1e-9]
+
+
+def leaderboard_cells(frame: pd.DataFrame, metric: str, *, task: str = "probe") -> pd.DataFrame:
     """Text cells, backbones down and signals across, of `auc`, or of `REJECTION` at each class's working point."""
-    chosen = frame[(frame["task"] == "probe") & (frame["metric"] == metric)]
-    if metric == REJECTION:
-        own = chosen["signal"].map(lambda name: JET_CLASSES[name].working_point)
-        chosen = chosen[chosen["working_point"].astype(float).sub(own.astype(float)).abs() < 1e-9]
+    chosen = scores_by_signal(frame, metric, task=task)
     cell = auc_cell if metric == "auc" else rejection_cell
     cells = chosen.assign(cell=[cell(row) for _, row in chosen.iterrows()])
     table = cells.pivot(index="backbone", columns="signal", values="cell")
@@ -50,17 +62,28 @@ def leaderboard_cells(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     return table.reindex(index=[name for name in order if name in table.index], columns=signals).fillna("-")
 
 
-def leaderboard_text(frame: pd.DataFrame, *, width: int) -> str:
-    """AUC and rejection tables, broken into blocks of signals that fit `width` characters."""
-    blocks = []
-    auc = leaderboard_cells(frame, "auc")
-    blocks.append("AUC of each signal against QCD (linear probe)\n" + aligned(auc, width=width))
-    rejection = leaderboard_cells(frame, REJECTION)
+def multiclass_cells(frame: pd.DataFrame, *, task: str = "zero-shot") -> pd.DataFrame:
+    """Text cells, backbones down, of accuracy, macro AUC and log-loss over all classes; no rows where none has them."""
+    chosen = frame[(frame["task"] == task) & frame["metric"].isin(list(MULTICLASS)) & frame["signal"].isna()]
+    cells = chosen.assign(cell=[auc_cell(row) for _, row in chosen.iterrows()])
+    table = cells.pivot(index="backbone", columns="metric", values="cell")
+    order = [name for name in dict.fromkeys(frame["backbone"].dropna()) if name in table.index]
+    found = table.reindex(index=order, columns=[name for name in MULTICLASS if name in table.columns])
+    return found.rename(columns=MULTICLASS).fillna("-")
+
+
+def leaderboard_text(frame: pd.DataFrame, *, width: int, task: str = "probe") -> str:
+    """AUC and rejection tables of a task, broken into blocks of signals that fit `width` characters."""
+    how = DISCRIMINATION[task]
+    auc = leaderboard_cells(frame, "auc", task=task)
+    rejection = leaderboard_cells(frame, REJECTION, task=task)
     renamed = rejection.rename(columns={name: _with_working_point(name) for name in rejection.columns})
-    blocks.append(
-        "Background rejection 1/eps_B at the signal efficiency in the heading\n" + aligned(renamed, width=width)
-    )
-    return "\n\n".join(blocks)
+    blocks = {
+        f"AUC of each signal against QCD ({how})": auc,
+        f"Background rejection 1/eps_B at the signal efficiency in the heading ({how})": renamed,
+        f"All classes together ({how})": multiclass_cells(frame, task=task),
+    }
+    return "\n\n".join(f"{title}\n{aligned(cells, width=width)}" for title, cells in blocks.items() if len(cells))
 
 
 def aligned(cells: pd.DataFrame, *, width: int) -> str:

@@ -57,7 +57,15 @@ SIMILARITY = Task(
     metrics=("cka", "cka_null", "cka_p_value"),
     function="jetassay.tasks.similarity:similarity",
 )
+ZERO_SHOT = Task(
+    name="zero-shot",
+    version=1,
+    description="a classifier's own class probabilities, each signal class against QCD, and all classes together",
+    scope="backbone",
+    metrics=("auc", "rejection", "rejection_over_cuts", "accuracy", "macro_ovo_auc", "log_loss"),
+    function="jetassay.tasks.zero_shot:zero_shot",
+)
 
 TASKS: Registry[Task] = Registry("task", of=Task)
-for _task in (PROBE, SIMILARITY):
+for _task in (PROBE, ZERO_SHOT, SIMILARITY):
     TASKS.add(_task.name, partial(lambda task: task, _task))

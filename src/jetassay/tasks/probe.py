@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jetassay.errors import DataError, JetAssayError
-from jetassay.jets.classes import BACKGROUND, JET_CLASSES
-from jetassay.metrics.intervals import auc_interval, rejection_interval, rejection_interval_over_cuts
-from jetassay.metrics.roc import Cut, auc, cut_at
+from jetassay.jets.classes import BACKGROUND
+from jetassay.metrics.roc import Cut
 from jetassay.tasks.catalogue import PROBE
 from jetassay.tasks.logistic import GRADIENT_NORM, fit_path, log_loss
 from jetassay.tasks.samples import Sample, Splits, require_finite
-from jetassay.tasks.score import LEVEL, Outcome, Score, bounds
+from jetassay.tasks.score import Outcome, Score
+from jetassay.tasks.separation import DEFINITIONS, FEWEST_JETS, separation
 from jetassay.tasks.standardisation import Standardisation
 
 FloatArray = NDArray[np.float64]
@@ -22,26 +22,15 @@ FloatArray = NDArray[np.float64]
 PENALTIES: tuple[float, ...] = tuple(10.0**-power for power in range(8))
 """Strengths of the L2 penalty on standardised features and the mean loss, from strong to weak: 1 to 1e-7."""
 
-WORKING_POINTS: tuple[float, ...] = (0.3, 0.5)
-"""Signal efficiencies at which every class has its rejection, beside the class's own (`jets.classes`)."""
-
-FEWEST_JETS = 2
-"""Of each class in each split; so few make an interval that says how little they are."""
-
 PROTOCOL = (
     f"Linear probe, version {PROBE.version}. For each signal class, a logistic regression is trained on frozen "
     "embeddings of that class and of QCD alone: each dimension standardised by mean and standard deviation of the "
     "training jets, both classes weighing the same, L2 penalty chosen from "
     f"{PENALTIES[0]:g}, {PENALTIES[1]:g}, ... {PENALTIES[-1]:g} by the log-loss on the validation jets, minimised "
     f"until no component of the gradient exceeds {GRADIENT_NORM:g}. The score of a test jet is the logit.\n"
-    "AUC: probability that a signal jet scores above a QCD jet, ties counting one half; interval by bootstrap over "
-    "test jets within each class.\n"
-    "Rejection: 1 / QCD efficiency at the score of the k-th highest signal jet, k the smallest number with "
-    "k / n_signal >= working point; jets at the cut pass. Its interval is Clopper-Pearson on the surviving QCD jets at "
-    "this cut; 'rejection_over_cuts' is the same number with an interval that also covers the finite number of signal "
-    "jets that set the cut.\n"
+    f"{DEFINITIONS}\n"
     "A probe is one signal against QCD. Published JetClass rejections come from p_S / (p_S + p_QCD) of one network "
-    "trained on ten classes: the two are not the same quantity."
+    "trained on ten classes (task 'zero-shot'): the two are not the same quantity."
 )
 """The definition behind every number of this task, to be shown beside it."""
 
@@ -137,7 +126,7 @@ def probe_signal(
     both = np.concatenate(list(logits.values()))
     if both.min() == both.max():
         raise DataError(f"{where}: every test jet has the same score, so nothing can be ranked; look at its embeddings")
-    cuts, scores, problems = _measure(logits[signal], logits[background], signal=signal, seed=seed)
+    cuts, scores, problems = separation(logits[signal], logits[background], signal=signal, seed=seed)
     facts: dict[str, Any] = {"backbone": backbone, "signal": signal, "background": background}
     facts |= {"n_train": fitted.n_train, "seed": seed, "n_signal": len(rows[signal])}
     facts |= {"n_background": len(rows[background]), "task": PROBE.name, "task_version": PROBE.version}
@@ -179,29 +168,6 @@ def fit_probe(train: Sample, validation: Sample, *, signal: str, where: str = "p
         gradient_norm=best.gradient_norm,
         n_train=len(train),
     )
-
-
-def _measure(
-    signal_logits: FloatArray, background_logits: FloatArray, *, signal: str, seed: int
-) -> tuple[tuple[Cut, ...], list[dict[str, Any]], list[str]]:
-    """Cuts, what each score holds beyond the facts that all share, and the working points out of reach."""
-    interval = auc_interval(signal_logits, background_logits, level=LEVEL, seed=seed)
-    scores = [{"metric": "auc", "value": auc(signal_logits, background_logits), **bounds(interval)}]
-    cuts, problems = [], []
-    own = (JET_CLASSES[signal].working_point,) if signal in JET_CLASSES else ()
-    for point in sorted({*WORKING_POINTS, *own}):
-        try:
-            cut = cut_at(signal_logits, background_logits, signal_efficiency=point)
-        except DataError as error:
-            problems.append(str(error))
-            scores.append({"metric": "rejection", "working_point": point, "value": None, "interval": "undefined"})
-            continue
-        over_cuts = rejection_interval_over_cuts(signal_logits, background_logits, signal_efficiency=point, level=LEVEL)
-        shared = {"working_point": point, "value": cut.rejection, "n_survivors": cut.n_survivors}
-        scores.append({"metric": "rejection", **shared, **bounds(rejection_interval(cut, level=LEVEL))})
-        scores.append({"metric": "rejection_over_cuts", **shared, **bounds(over_cuts)})
-        cuts.append(cut)
-    return tuple(cuts), scores, problems
 
 
 def _only(sample: Sample, names: tuple[str, ...], where: str) -> Sample:

@@ -66,6 +66,8 @@ class Sample:
     labels:    int64 (J,), index into `names`
     names:     label names in the dataset's order
     keys:      which jets these are
+    scores:    float32 (J, K), class probabilities of the backbone's own classifier; None where it has none
+    outputs:   K names of its classes
 
     Raises `DataError` where shapes or types disagree. NaN is let in here and refused by the tasks, so that the
     message names the task that it stops.
@@ -75,8 +77,14 @@ class Sample:
     labels: IntArray
     names: tuple[str, ...]
     keys: JetKeys
+    scores: NDArray[np.float32] | None = None
+    outputs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.scores is not None and self.scores.shape != (len(self), len(self.outputs)):
+            raise DataError(
+                f"class probabilities of shape {self.scores.shape} for {len(self)} jets and {len(self.outputs)} classes"
+            )
         if self.embedding.ndim != 2 or self.embedding.dtype != np.float32:
             raise DataError(f"embedding: expected float32 (J, D), got {self.embedding.dtype} {self.embedding.shape}")
         if self.labels.shape != (len(self),) or self.labels.dtype != np.int64 or len(self.keys) != len(self):
@@ -103,7 +111,8 @@ class Sample:
 
     def take(self, rows: IntArray) -> "Sample":
         """The jets `rows`, in that order."""
-        return Sample(self.embedding[rows], self.labels[rows], self.names, self.keys.take(rows))
+        scores = None if self.scores is None else self.scores[rows]
+        return Sample(self.embedding[rows], self.labels[rows], self.names, self.keys.take(rows), scores, self.outputs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,12 +79,16 @@ class Outcome(Generic[Detail_co]):
     """What a task gives: scores, what could not be scored, and what figures need.
 
     problems: name (a signal, a backbone) -> what is missing, in one sentence; nothing else is lost by it
+    undefined: name -> why there is no such number, in one sentence; nothing is missing
+    notes:    what has to stand beside these scores
     details:  by the same names, so that no figure computes anything again
     """
 
     scores: tuple[Score, ...]
     problems: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     details: Mapping[str, Detail_co] = field(default_factory=lambda: MappingProxyType({}))
+    undefined: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    notes: tuple[str, ...] = ()
 
 
 COLUMNS: tuple[str, ...] = (
