@@ -16,7 +16,7 @@ from jetassay.doctor import examine
 def room(home, monkeypatch):
     """A home whose disk has room, whatever this machine's has."""
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: SimpleNamespace(free=10**12))
-    for name in ("DATADIR_JetClass", "DATADIR_JetClass2"):
+    for name in ("DATADIR_JetClass", "DATADIR_JetClass2", "DATADIR_TopLandscape"):
         monkeypatch.delenv(name, raising=False)
     return home
 
@@ -60,6 +60,15 @@ def test_files_in_the_named_folder_make_a_dataset_ready(room, monkeypatch, tmp_p
     (tmp_path / "deep" / "er" / "HToBB_000.root").write_bytes(b"root")
     monkeypatch.setenv("DATADIR_JetClass", str(tmp_path / "deep"))
     assert rows(examine())["datasets"].text.split(", ") == ["jetclass-sim", "jetclass"]
+
+
+def test_each_dataset_is_known_by_its_own_kind_of_file(room):
+    for name in ("jetclass", "toplandscape"):
+        (room / "cache" / "datasets" / name).mkdir(parents=True)
+        (room / "cache" / "datasets" / name / "train.h5").write_bytes(b"x")
+    found = rows(examine())
+    assert found["datasets"].text.split(", ") == ["jetclass-sim", "toplandscape"]
+    assert found["jetclass"].text.startswith("no files")
 
 
 def test_wrong_weights_are_told(room):

@@ -11,11 +11,14 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from jetassay.errors import JetAssayError
 from jetassay.places import cache_folder, workspace
 from jetassay.registry import Broken
+
+if TYPE_CHECKING:
+    from jetassay.jets.catalogue import DatasetCard
 
 Verdict = Literal["ok", "-", "bad"]
 DEFAULT_SUITE = "default"
@@ -213,16 +216,16 @@ def _backbones() -> Iterator[Finding]:
 
 def _datasets() -> Iterator[Finding]:
     """The same for datasets."""
-    from jetassay.jets.catalogue import DatasetCard, dataset_cards, fetched_folder
+    from jetassay.jets.catalogue import dataset_cards
     from jetassay.suite import suites
 
-    def lacks(card: DatasetCard | Broken) -> str | None:
+    def lacks(card: "DatasetCard | Broken") -> str | None:
         if isinstance(card, Broken):
             return f"broken: {card.reason}"
         if card.simulation is not None:
             absent = _missing().get("simulation", [])
             return f"needs {', '.join(absent)}: pip install 'jetassay[simulation]'" if absent else None
-        if _holds_files(fetched_folder(card)):
+        if _holds_files(card):
             return None
         ways = [f"jetassay fetch {card.name}"] if card.source else []
         ways += [f"set {card.folder_variable} to their folder"] if card.folder_variable else ["give their folder"]
@@ -241,8 +244,11 @@ def _datasets() -> Iterator[Finding]:
             yield Finding("bad" if name == needed else "-", name, lack)
 
 
-def _holds_files(folder: Path) -> bool:
-    """Whether a file of jets lies in or below a folder."""
-    from jetassay.jets.dataset import SUFFIXES
+def _holds_files(card: "DatasetCard") -> bool:
+    """Whether a file of jets lies where the dataset is looked for."""
+    from jetassay.jets.catalogue import fetched_folder
+    from jetassay.jets.dataset import MAPPED_SUFFIXES, SUFFIXES
 
-    return any(name.endswith(SUFFIXES) and name[0] not in "._" for _, _, names in os.walk(folder) for name in names)
+    endings = MAPPED_SUFFIXES if card.layouts else SUFFIXES
+    found = os.walk(fetched_folder(card))
+    return any(name.endswith(endings) and name[0] not in "._" for _, _, names in found for name in names)

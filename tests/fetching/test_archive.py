@@ -225,6 +225,16 @@ def test_an_interrupt_leaves_only_whole_files(tmp_path):
     assert [each.name for each in target.iterdir()] == ["a"]
 
 
+def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path):
+    archive, target = tmp_path / "a.tar", tmp_path / "target"
+    archive.write_bytes(tar_of(("sub/a", CONTENT)))
+    (target / "sub").mkdir(parents=True)
+    (target / "sub" / f".{'0a' * 16}.unpacking").write_bytes(b"half")
+    (target / ".mine.unpacking").write_bytes(b"mine")
+    unpack(archive, target)
+    assert sorted(each.name for each in target.rglob("*") if each.is_file()) == [".mine.unpacking", "a"]
+
+
 def test_archives_are_known_by_name():
     assert is_archive("a.tar")
     assert is_archive("a.tar.gz")

@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from jetassay.errors import FetchError, StoreError
+from jetassay.fetching import connection
 from jetassay.fetching import download as download_module
 from jetassay.fetching.connection import UnreachableError, open_url
 from jetassay.fetching.download import Download, part_of
@@ -245,3 +246,18 @@ def test_an_address_may_be_nonsense(fetch):
 def test_plain_http_elsewhere_is_asked_only_where_the_user_named_it():
     with pytest.raises(UnreachableError), open_url("http://nowhere.invalid/a", plain_http=True):
         pass
+
+
+def test_a_redirect_does_not_leave_encryption(monkeypatch):
+    answer = SimpleNamespace(status=302, headers={"Location": "http://127.0.0.1/a"}, close=lambda: None)
+    monkeypatch.setattr(connection, "_ask", lambda *_: answer)
+    with (
+        pytest.raises(FetchError, match=r"refused, because it redirects to 'http://127.0.0.1/a'"),
+        open_url("https://a/b"),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(("text", "number"), [("²", None), ("9" * 5000, None), ("-1", None), ("1e3", None), ("12", 12)])
+def test_odd_numbers_in_headers_are_no_numbers(text, number):
+    assert connection.whole_number(text) == number

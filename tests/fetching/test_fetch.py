@@ -276,6 +276,14 @@ def test_a_dataset_in_pages_comes_from_one_commit(datasets, server, fetch):
     assert all("a" * 40 in url for url in read_lock(folder).files["README.md"].urls)
 
 
+def test_a_listing_does_not_go_on_at_another_host(datasets, server, fetch):
+    huggingface_set(server, "group/set", {"a.parquet": b"x"})
+    tree = f"/api/datasets/group/set/tree/{'a' * 40}?recursive=true"
+    server.pages[tree].headers = {"Link": '<https://evil.invalid/more>; rel="next"'}
+    with pytest.raises(FetchError, match="goes on at another host"):
+        fetch("hug")
+
+
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
@@ -285,6 +293,7 @@ def test_a_dataset_in_pages_comes_from_one_commit(datasets, server, fetch):
         (b'{"files": [3]}', "not laid out as expected"),
         (b'{"files": []}', "lists no files"),
         (b'{"files": [{"key": "a", "size": -1, "checksum": "md5:x"}]}', "a file of -1 bytes|no hash"),
+        (b'{"files": [{"key": "a", "size": 1%s, "checksum": "md5:x"}]}' % (b"0" * 400), "a file of 10000"),
         (b'{"files": [{"key": "a", "size": 1}]}', "no hash"),
         (b'{"files": [{"key": "../a", "size": 1, "checksum": "md5:%s"}]}' % (b"0" * 32), "would not stay inside"),
         (b'{"files": [{"key": "/a", "size": 1, "checksum": "md5:%s"}]}' % (b"0" * 32), "would not stay inside"),
@@ -343,6 +352,15 @@ def test_another_address_needs_names_and_gives_sizes(datasets, server, fetch, ho
     assert files_in(folder) == ["Res2P_0000.parquet", "Res2P_0001.parquet", LOCK_NAME]
     with pytest.raises(FetchError, match="404"):
         fetch("hug", source=f"{server.url}/m", pattern="Res2P_{0001..0002}.parquet")
+
+
+def test_patterns_at_an_address_choose_among_names_that_the_card_knows(datasets, server, fetch, hosts):
+    for name, content in TARS.items():
+        server.serve(f"/m/{name}", content)
+    plan = plan_fetch("zen", source=f"{server.url}/m", pattern="part*, extra.tar", hosts=hosts)
+    assert [file.name for file in plan.files] == ["part0.tar", "part1.tar", "extra.tar"]
+    with pytest.raises(FetchError, match=r"there is no file Res\*; there are val.tar"):
+        plan_fetch("zen", source=f"{server.url}/m", pattern="Res*", hosts=hosts)
 
 
 def test_a_dry_run_says_names_sizes_and_place_and_writes_nothing(datasets, server, hosts, home):

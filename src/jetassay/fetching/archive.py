@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import lzma
 import os
+import re
 import tarfile
 import uuid
 import zlib
@@ -20,6 +21,8 @@ from jetassay.fetching.remote import safe_name
 
 _STEP = 1 << 20
 _MAX_HEADER = 1 << 20
+_SUFFIX = ".unpacking"
+_LEFT = re.compile(rf"\.[0-9a-f]{{32}}\{_SUFFIX}")
 _DAMAGE = (
     tarfile.TarError,
     EOFError,
@@ -89,9 +92,12 @@ def unpack(
 
     A file that is there already stays as it is: with the same bytes it counts as unpacked, with others it is an error.
     advance: told the number of bytes after each step. Raises `FetchError` as `survey` does, before anything is
-    written, and `StoreError` where the disk is too small.
+    written, and `StoreError` where the disk is too small. One call at a time for each target.
     """
     members = survey(path, limits=limits)
+    for left in target.rglob(f".*{_SUFFIX}"):  # of a process that was killed
+        if _LEFT.fullmatch(left.name):
+            left.unlink(missing_ok=True)
     require_space(target, sum(each.size for each in members), what=f"unpacking {path.name}")
     try:
         target.mkdir(parents=True, exist_ok=True)
@@ -143,7 +149,7 @@ def _inside(target: Path, name: str, source: Path) -> Path:
 
 def _place(stream: IO[bytes], size: int, place: Path, advance: Callable[[int], None] | None, *, source: Path) -> None:
     """One member, whole or absent."""
-    partial = place.with_name(f".{uuid.uuid4().hex}.unpacking")
+    partial = place.with_name(f".{uuid.uuid4().hex}{_SUFFIX}")
     digest, left = hashlib.sha256(), size
     try:
         with partial.open("xb") as out:

@@ -16,6 +16,7 @@ TIMEOUT_S = 15.0
 MAX_REDIRECTS = 5
 _REDIRECTS = {301, 302, 303, 307, 308}
 _PARTIAL, _RANGE_REFUSED = 206, 416
+_MAX_DIGITS = 19
 
 
 class UnreachableError(FetchError):
@@ -64,7 +65,7 @@ def open_url(
             raise AnswerError(
                 f"{url}: the server answers {answer.status} {answer.reason}",
                 status=answer.status,
-                wait_s=_seconds(answer.headers.get("Retry-After")),
+                wait_s=whole_number(answer.headers.get("Retry-After")),
             )
         if answer.headers.get("Content-Encoding", "identity") != "identity":
             raise AnswerError(f"{url}: the server sends the file encoded, although asked not to")
@@ -125,8 +126,9 @@ def _check_scheme(url: str, *, plain_http: bool) -> None:
         raise FetchError(f"{url}: refused, because plain http can be changed on the way; use https")
 
 
-def _seconds(text: str | None) -> float | None:
-    return float(text) if text is not None and text.isdigit() else None
+def whole_number(text: str | None) -> int | None:
+    """The number that a header gives; None where it is missing, no number, or too long to be meant."""
+    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < _MAX_DIGITS else None
 
 
 def _text(reason: object) -> str:

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from jetassay.errors import FetchError, StoreError
-from jetassay.fetching.connection import TIMEOUT_S, AnswerError, UnreachableError, open_url, plainly
+from jetassay.fetching.connection import TIMEOUT_S, AnswerError, UnreachableError, open_url, plainly, whole_number
 from jetassay.fetching.remote import RemoteFile, shown_size
 from jetassay.progress import Reporter
 
 _STEP = 1 << 18
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)$")
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})$")
 _PARTIAL, _RANGE_REFUSED = 206, 416
 
 
@@ -144,8 +144,7 @@ class Download:
         """Bytes of the whole file after this answer, which must fit what is asked for and what is here."""
         if answer.status == _RANGE_REFUSED:
             raise _ChangedError(f"the server has no byte {have}")
-        length = answer.headers.get("Content-Length")
-        total = int(length) if length is not None and length.isdigit() else None
+        total = whole_number(answer.headers.get("Content-Length"))
         if answer.status == _PARTIAL:
             found = _CONTENT_RANGE.match(answer.headers.get("Content-Range", ""))
             if not have or found is None or int(found[1]) != have:

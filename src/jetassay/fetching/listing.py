@@ -8,12 +8,13 @@ from typing import Any
 from urllib.parse import quote, urljoin
 
 from jetassay.errors import FetchError
-from jetassay.fetching.connection import open_url, plainly, read_small
+from jetassay.fetching.connection import open_url, plainly, read_small, whole_number
 from jetassay.fetching.remote import RemoteFile, safe_name
 from jetassay.jets.catalogue import Source
 
 _MAX_LISTING = 64 << 20
 _MAX_PAGES = 1000
+_MAX_SIZE = 1 << 60
 _HEX = {"md5": 32, "sha256": 64, "sha1": 40}
 _NEXT = re.compile(r'<([^>]+)>;\s*rel="next"')
 
@@ -74,8 +75,7 @@ def ask_sizes(places: Sequence[Sequence[str]], *, plain_http: bool) -> list[int 
         for url in urls:
             try:
                 with open_url(url, plain_http=plain_http) as answer:
-                    length = answer.headers.get("Content-Length", "")
-                    found.append(int(length) if length.isdigit() else None)
+                    found.append(whole_number(answer.headers.get("Content-Length")))
                     break
             except FetchError as error:
                 problem = problem or error
@@ -152,8 +152,8 @@ def _entries(url: str, table: Any) -> list[Mapping[str, Any]]:
 
 
 def _whole(url: str, size: Any) -> int:
-    if not isinstance(size, int) or size < 0:
-        raise FetchError(f"{url}: lists a file of {size!r} bytes")
+    if not isinstance(size, int) or not 0 <= size <= _MAX_SIZE:
+        raise FetchError(f"{url}: lists a file of {str(size)[:80]} bytes")
     return size
 
 

@@ -192,12 +192,7 @@ def _from_source(
         )
         names = choose(there, patterns or ("*",), where=str(folder))
     else:
-        names = expand(patterns) if patterns else tuple(lock.files)
-        if not names or any(is_pattern(name) for name in names):
-            raise FetchError(
-                f"{card.name}: an address cannot be asked which files it has. Name them, for instance with "
-                "--files 'Res2P_{0200..0249}.parquet'"
-            )
+        names = _names_at_address(card.name, published, lock, patterns)
     files = []
     for name in names:
         safe_name(name, where=source)
@@ -206,6 +201,19 @@ def _from_source(
         known = with_checks(known, {"md5": pinned} if pinned else {})
         files.append(_elsewhere(known, (name,), source))
     return _sized(files, plain_http=True)
+
+
+def _names_at_address(name: str, published: Source, lock: Lock, patterns: Sequence[str]) -> tuple[str, ...]:
+    """Names that can be asked for one by one; patterns choose among those that the card or the lock knows."""
+    known = tuple(dict.fromkeys((*(each for each in expand(published.files) if not is_pattern(each)), *lock.files)))
+    wanted = expand(patterns) if patterns else known
+    if not wanted or (not known and any(is_pattern(each) for each in wanted)):
+        raise FetchError(
+            f"{name}: an address cannot be asked which files it has. Name them, for instance with "
+            "--files 'Res2P_{0200..0249}.parquet'"
+        )
+    named = [choose(known, (each,), where=name) if is_pattern(each) else (each,) for each in wanted]
+    return tuple(dict.fromkeys(each for some in named for each in some))
 
 
 def _elsewhere(file: RemoteFile, names: Sequence[str], source: str) -> RemoteFile:
