@@ -52,6 +52,14 @@ class Listing(StrEnum):
     FEATURES = "features"
 
 
+class Target(StrEnum):
+    """What `convert` writes."""
+
+    ROOT = "root"
+    PARQUET = "parquet"
+    HDF5 = "hdf5"
+
+
 class Mode(StrEnum):
     """How the simulated detector treats tracks."""
 
@@ -90,6 +98,7 @@ def run(
     suite: Annotated[str, typer.Argument(help="A suite's name, or the path of a suite's TOML file.")] = "default",
     dataset: Annotated[str | None, typer.Option(help="Take this dataset instead of the suite's.")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder with the files of a real dataset.")] = None,
+    limit: Annotated[int | None, typer.Option(help="At most this many entries of each file.", min=1)] = None,
     device: Device = "cpu",
     trust_code: TrustCode = False,
     quiet: Quiet = False,
@@ -100,7 +109,7 @@ def run(
     from jetassay.suite import find_suite
 
     chosen = find_suite(suite)
-    chosen = chosen.on(dataset=dataset, folder=data)
+    chosen = chosen.on(dataset=dataset, folder=data, limit=limit)
     with trusting(trust_code):
         result = run_suite(chosen, device=device, reporter=Reporter(quiet=quiet))
     print(result.summary(width=_width()))
@@ -150,6 +159,19 @@ def doctor() -> None:
         raise typer.Exit(1)
 
 
+@command("jetassay card part-mini --output part-mini.html")
+def card(
+    name: Annotated[str, typer.Argument(help="A backbone's name; see `jetassay list backbones`.")],
+    output: Annotated[Path | None, typer.Option(help="Write a .md or .html file instead of printing.")] = None,
+    force: Force = False,
+) -> None:
+    """Show a backbone's card as a page: origin, inputs, training, numbers published and measured, limits."""
+    from jetassay.backbones.catalogue import backbone_cards
+    from jetassay.report.card_page import card_page
+
+    print(card_page(backbone_cards()[name], output=output, force=force))
+
+
 @command("jetassay simulate --classes Hbb,QCD --jets 2000 --seed 7 --output jets/")
 def simulate(
     jets: Annotated[int, typer.Option(help="Jets of each class.")],
@@ -176,14 +198,46 @@ def simulate(
 
 
 @command("jetassay inspect HToBB_120.root")
-def inspect(file: Annotated[Path, typer.Argument(help="A file of jets.")]) -> None:
+def inspect(
+    file: Annotated[Path, typer.Argument(help="A file of jets.")],
+    schema: Annotated[
+        str | None, typer.Option(help="A dataset's name or card.toml; the one that fits best if not given.")
+    ] = None,
+    suggest_card: Annotated[
+        bool, typer.Option("--suggest-card", help="Print a dataset card guessed from the columns, to be edited.")
+    ] = False,
+) -> None:
     """Show a file's schema, counts, ranges and every problem found; exit code 1 if there is one."""
+    from jetassay.jets.catalogue import find_schema
     from jetassay.jets.inspection import inspect_file, render
+    from jetassay.jets.suggesting import suggest_card as suggest
 
-    found = inspect_file(file)
+    if suggest_card:
+        print(suggest(file), end="")
+        return
+    found = inspect_file(file, schema=find_schema(schema) if schema else None)
     print(render(found))
     if found.problems:
         raise typer.Exit(1)
+
+
+@command("jetassay convert HToBB_120.root --to parquet --output converted/")
+def convert(
+    files: Annotated[list[Path], typer.Argument(help="Files of jets.")],
+    to: Annotated[Target, typer.Option(help="The new format.")],
+    output: Annotated[Path, typer.Option(help="Folder for the new files; they keep their names.")],
+    schema: Annotated[str | None, typer.Option(help="What the files hold, if not what it looks like.")] = None,
+    quiet: Quiet = False,
+    force: Force = False,
+) -> None:
+    """Write files of jets in another format, every jet of them; prints jets in and jets out."""
+    from jetassay.jets.catalogue import find_schema
+    from jetassay.jets.converting import convert_files
+
+    known = find_schema(schema) if schema else None
+    reporter = Reporter(quiet=quiet)
+    for done in convert_files(files, schema=known, to=to.value, output=output, force=force, reporter=reporter):
+        print(done)
 
 
 @command("jetassay embed part-mini Hbb_000.root --output hbb.parquet --scores")
@@ -192,7 +246,9 @@ def embed(
     files: Annotated[list[Path], typer.Argument(help="Files of jets.")],
     output: Annotated[Path, typer.Option(help="Parquet file, or CSV by its ending; one row a jet.")],
     weights: Annotated[Path | None, typer.Option(help="The weights' file; its hash must be the card's.")] = None,
-    schema: Annotated[str, typer.Option(help="How the files are laid out: jetclass or jetclass2.")] = "jetclass",
+    schema: Annotated[
+        str, typer.Option(help="A dataset's name or card.toml: what the files hold.")
+    ] = "jetclass",
     device: Device = "cpu",
     scores: Annotated[bool, typer.Option("--scores", help="Also the class probabilities, as score_NAME.")] = False,
     trust_code: TrustCode = False,
@@ -204,13 +260,14 @@ def embed(
     from jetassay.backbones.loading import load_backbone
     from jetassay.backbones.trust import trusting
     from jetassay.embeddings.files import embed_files
+    from jetassay.jets.catalogue import find_schema
 
     with trusting(trust_code):
         backbone = load_backbone(backbone_cards()[card], weights=weights, device=device)
     rows = embed_files(
         backbone,
         files,
-        schema=schema,
+        schema=find_schema(schema),
         output=output,
         scores=scores,
         reporter=Reporter(quiet=quiet),

@@ -133,3 +133,9 @@ def test_layers_that_the_architecture_does_not_have_are_refused_when_loading(lay
     card = Card(**PFN.model_dump(exclude={"layers"}), layers=layers)
     with pytest.raises(ConfigError, match="it has hidden-2 = 20, hidden-1 = 32, sum = 24, in this order"):
         load_backbone(card)
+
+
+def test_an_architecture_that_loads_itself_offers_no_layers():
+    card = Card(**PFN.model_dump(exclude={"architecture"}), architecture="jetassay.backbones.nowhere:load")
+    with pytest.raises(ConfigError, match="gives one embedding; take `layers` out"):
+        load_backbone(card)

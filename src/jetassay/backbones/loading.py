@@ -112,6 +112,8 @@ def load_backbone(
         raise ConfigError(f"there is no dtype '{dtype}'; known: {', '.join(DTYPES)}")
     reporter = reporter or Reporter()
     if card.architecture.endswith(":load"):
+        if card.layers:
+            raise ConfigError(f"{card.name}: '{card.architecture}' gives one embedding; take `layers` out of the card")
         backbone: Backbone = _architecture(card)(card, weights=weights, device=device, dtype=dtype, reporter=reporter)
         return backbone
     module = build_module(card)
