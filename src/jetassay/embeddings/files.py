@@ -12,6 +12,7 @@ from jetassay.embeddings.store import Column
 from jetassay.embeddings.units import Reading, embedding_recipe, plan
 from jetassay.errors import ConfigError
 from jetassay.jets.dataset import DataFile, open_dataset
+from jetassay.jets.schema import Schema
 from jetassay.progress import Reporter
 
 
@@ -19,7 +20,7 @@ def embed_files(
     backbone: Backbone,
     files: Sequence[Path],
     *,
-    schema: str,
+    schema: str | Schema,
     output: Path,
     scores: bool = False,
     force: bool = False,

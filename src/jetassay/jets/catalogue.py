@@ -159,6 +159,11 @@ def find_dataset_card(name_or_path: str) -> DatasetCard:
     return read_dataset_card(Path(name_or_path)) if name_or_path.endswith(".toml") else dataset_cards()[name_or_path]
 
 
+def find_schema(name_or_path: str) -> Schema:
+    """A schema by name, or that of a dataset card of one's own by its path."""
+    return find_dataset_card(name_or_path).make_schema() if name_or_path.endswith(".toml") else SCHEMAS[name_or_path]
+
+
 def fetched_folder(card: DatasetCard) -> Path:
     """Where the files of a published dataset are put and looked for: what its variable says, else in the cache."""
     named = os.environ.get(card.folder_variable) if card.folder_variable else None

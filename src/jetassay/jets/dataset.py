@@ -5,8 +5,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
-from fnmatch import fnmatchcase
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +83,16 @@ class Dataset:
             "files": [[file.group, file.name, file.digest] for file in self.files],
         }
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+    def limited(self, entries: int) -> "Dataset":
+        """The same dataset with at most the first `entries` entries of each file: other jets, so another digest."""
+        files = tuple(
+            file
+            if file.entries <= entries
+            else replace(file, entries=entries, digest=hashlib.sha256(f"{file.digest}:{entries}".encode()).hexdigest())
+            for file in self.files
+        )
+        return replace(self, files=files)
 
     def read(self, file: DataFile, **options: Any) -> Iterator[Chunk]:
         """The jets of one file after the dataset's cuts; `options` are those of `reading.read_chunks`."""
@@ -190,11 +199,7 @@ def require_jets(
 def _published(dataset: Dataset) -> dict[str, tuple[DataFile, ...]]:
     """The publisher's splits. Raises `DataError` where one has no file, or two hold the same jets."""
     splits = {
-        split: [
-            file
-            for file in dataset.files
-            if any(fnmatchcase(file.path.as_posix(), f"*/{pattern}") for pattern in dataset.splits[split])
-        ]
+        split: [file for file in dataset.files if any(file.path.match(pattern) for pattern in dataset.splits[split])]
         for split in SPLITS
     }
     for split, files in splits.items():

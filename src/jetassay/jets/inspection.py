@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from jetassay.errors import DataError
 from jetassay.jets.containers import FloatArray, IntArray
+from jetassay.jets.mapped import MappedSource, open_jets
+from jetassay.jets.peaks import mass_columns, masses_by_label, swapped_labels
 from jetassay.jets.reading import MAX_CONSTITUENTS, as_float32, cuts
 from jetassay.jets.schema import CORE, SCHEMAS, Schema
-from jetassay.jets.sources import Ragged, RawChunk, Source, missing_branches, open_source
+from jetassay.jets.sources import Ragged, RawChunk, Source, missing_branches
 from jetassay.jets.validity import Columns, find_problems, sound_labels
 
 _ENTRIES_PER_STEP = 4096
@@ -47,7 +49,8 @@ class Finding:
 class Inspection:
     """One file of jets, looked at as a whole.
 
-    schema:       the schema that fits best
+    schema:       the schema that fits best, or the one that was given
+    layout:       of the files of that schema, which one this is; empty where there is but one
     labels:       jets of each label that occurs, where labels are sound
     ranges:       column -> spread over jets or constituents; medians over every `median_step`-th jet
     multiplicity: constituents of a jet; mean_multiplicity likewise
@@ -57,10 +60,12 @@ class Inspection:
     truth, unknown: branches that are truth, and that the schema does not know
     missing:      what the schema needs and the file lacks, as sentences
     findings:     jets that break a rule
+    warnings:     what looks wrong and may yet be right
     """
 
     path: Path
     schema: str
+    layout: str
     entries: int
     labels: Mapping[str, int]
     ranges: Mapping[str, Spread]
@@ -75,6 +80,7 @@ class Inspection:
     unknown: tuple[str, ...]
     missing: tuple[str, ...]
     findings: tuple[Finding, ...]
+    warnings: tuple[str, ...]
 
     @property
     def problems(self) -> list[str]:
@@ -82,30 +88,40 @@ class Inspection:
         return [*self.missing, *(str(finding) for finding in self.findings)]
 
 
-def inspect_file(path: Path) -> Inspection:
-    """Look at every jet of a file, streamed. Raises `DataError` where it cannot be opened or decoded at all."""
-    schema = _guess(path)
-    with closing(open_source(path, tree=schema.tree)) as source:
+def inspect_file(path: Path, *, schema: Schema | None = None) -> Inspection:
+    """Look at every jet of a file, streamed. Raises `DataError` where it cannot be opened or decoded at all.
+
+    schema: what the file is taken for; the one that fits best where none is given
+    """
+    schema = schema or guess_schema(path)
+    with closing(open_jets(path, schema)) as source:
         survey = _Survey(source, schema)
         for chunk in source.chunks(survey.branches, start=0, stop=source.n_entries, step=_ENTRIES_PER_STEP):
             survey.add(chunk)
         return survey.result()
 
 
-def _guess(path: Path) -> Schema:
-    """The schema with most of its branches in the file."""
+def guess_schema(path: Path) -> Schema:
+    """The schema with most of its branches in the file. Raises `DataError` where it cannot be opened by any."""
     scores: dict[str, int] = {}
     failure: DataError | None = None
     for name, schema in SCHEMAS.items():
         try:
-            with closing(open_source(path, tree=schema.tree)) as source:
-                known = {*schema.constituents, *schema.columns, *schema.labels, *schema.truth_columns}
-                scores[name] = len(known & {*source.lists, *source.numbers, *source.others})
+            with closing(open_jets(path, schema)) as source:
+                scores[name] = _fit(source, schema)
         except DataError as error:
             failure = failure or error
     if not scores and failure:
         raise failure
     return SCHEMAS[max(scores, key=lambda name: scores[name])]
+
+
+def _fit(source: Source, schema: Schema) -> int:
+    """Columns of the file that the schema knows; a layout that fits knows all that it names."""
+    if isinstance(source, MappedSource):
+        return len(source.layout.columns) + len(source.layout.labels.sources)
+    known = {*schema.constituents, *schema.columns, *schema.labels, *schema.truth_columns}
+    return len(known & {*source.lists, *source.numbers, *source.others})
 
 
 @dataclass(slots=True)
@@ -144,6 +160,8 @@ class _Survey:
         self._constituents = self._truncated_jets = self._truncated_constituents = 0
         self._outside = dict.fromkeys((cut.rule for cut in schema.selection), 0)
         self._findings: dict[tuple[str, str, str], list[IntArray]] = {}
+        self._mass_columns = mass_columns(source, schema) if self._labels else ()
+        self._masses: dict[str, list[FloatArray]] = {}
 
     @property
     def branches(self) -> tuple[str, ...]:
@@ -163,6 +181,9 @@ class _Survey:
             self._count(next(iter(lists.values())).counts, sampled)
         if labels:
             self._label_counts += np.bincount(sound_labels(labels, self._schema), minlength=len(self._label_counts))
+        if self._mass_columns:
+            for name, masses in masses_by_label(raw, self._mass_columns, self._schema).items():
+                self._masses.setdefault(name, []).append(masses[:: self._step])
         for cut in cuts(numbers, tuple(cut for cut in self._schema.selection if cut.column in numbers)):
             self._outside[cut.rule] += len(cut.jets)
         if set(CORE) <= lists.keys():
@@ -183,6 +204,7 @@ class _Survey:
         return Inspection(
             path=source.path,
             schema=schema.name,
+            layout=source.layout.title if isinstance(source, MappedSource) else "",
             entries=source.n_entries,
             labels={
                 name: int(count)
@@ -201,6 +223,7 @@ class _Survey:
             unknown=tuple(name for name in existing if not schema.is_truth(name) and name not in schema.observed),
             missing=tuple(_missing(source, schema)),
             findings=tuple(Finding(*key, np.concatenate(entries)) for key, entries in sorted(self._findings.items())),
+            warnings=tuple(swapped_labels({name: np.concatenate(parts) for name, parts in self._masses.items()})),
         )
 
 
@@ -220,6 +243,7 @@ def render(inspection: Inspection) -> str:
     median = "median" if inspection.median_step == 1 else f"median of 1 jet in {inspection.median_step}"
     rows = [(name, *(f"{x:.5g}" for x in (e.low, e.median, e.high))) for name, e in inspection.ranges.items()]
     sections.append(_align([("column", "least", median, "most"), *rows]))
+    sections += [f"warning: {each}" for each in inspection.warnings]
     problems = inspection.problems
     title = f"{len(problems) or 'no'} problem{'' if len(problems) == 1 else 's'} found"
     sections.append("\n".join([f"{title}:", *problems]) if problems else title)
@@ -229,6 +253,8 @@ def render(inspection: Inspection) -> str:
 def _facts(inspection: Inspection) -> Iterator[tuple[str, ...]]:
     yield "file", str(inspection.path)
     yield "schema", inspection.schema
+    if inspection.layout:
+        yield "layout", inspection.layout
     yield "jets", str(inspection.entries)
     spread = inspection.multiplicity
     mean = f"{inspection.mean_multiplicity:.1f} a jet on average"

@@ -1,5 +1,7 @@
 """npz files: arrays of fixed shape in a zip archive, streamed; no array is ever in memory as a whole."""
 
+import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +17,11 @@ from jetassay.errors import DataError
 from jetassay.jets.arrays import array_columns
 from jetassay.jets.sources import RawChunk, sound
 
-_DAMAGE = (zipfile.BadZipFile, zlib.error, OSError, ValueError, EOFError, NotImplementedError, RuntimeError)
+_DAMAGE = (
+    zipfile.BadZipFile, zlib.error, tokenize.TokenError, struct.error, OSError, ValueError, EOFError, RuntimeError,
+    SyntaxError, TypeError, LookupError, MemoryError, OverflowError,
+)  # fmt: skip
+"""What zipfile and numpy raise for broken bytes; RuntimeError also for an encrypted archive."""
 _SKIP = 1 << 20
 
 

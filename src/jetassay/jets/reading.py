@@ -162,7 +162,7 @@ def _finish(raw: RawChunk, plan: _Plan, on_invalid: OnInvalid, most: int, file_n
     constituents, offsets = _kept_lists(columns.lists, kept, whole=len(kept) == len(raw))
     numbers = {name: values[kept] for name, values in columns.numbers.items()}
     for name in plan.wanted & set(plan.schema.derived):
-        numbers[name] = _jet_mass(numbers)
+        numbers[name] = mass_of(numbers)
     constituents, offsets, truncated = _sorted_and_cut(constituents, offsets, most)
     labels = {name: values[kept] for name, values in columns.labels.items()}
     return Chunk(
@@ -232,7 +232,7 @@ def _sorted_and_cut(
     return {name: values[rows] for name, values in constituents.items()}, offsets, truncated
 
 
-def _jet_mass(numbers: Mapping[str, FloatArray]) -> FloatArray:
+def mass_of(numbers: Mapping[str, FloatArray]) -> FloatArray:
     """Mass in GeV, sqrt(max(E^2 - p^2, 0)) with p = pT cosh(eta), in float64 until the end."""
     pt, eta, energy = (numbers[name].astype(np.float64) for name in DERIVED["jet_mass"])
     momentum = pt * np.cosh(eta)

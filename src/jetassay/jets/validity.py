@@ -49,7 +49,7 @@ class Problem:
 
 def find_problems(columns: Columns, schema: Schema) -> list[Problem]:
     """Everything that is wrong with the jets of one chunk, in the order of `RULES`."""
-    problems = [*_lists(columns.lists), *_numbers(columns.numbers), *_labels(columns.labels, schema)]
+    problems = [*_lists(columns.lists), *_numbers(columns.numbers), *label_problems(columns.labels, schema)]
     return sorted(problems, key=lambda problem: RULES.index(problem.rule))
 
 
@@ -62,7 +62,7 @@ def decode_labels(labels: Mapping[str, NDArray[Any]], schema: Schema) -> NDArray
 
 def sound_labels(labels: Mapping[str, NDArray[Any]], schema: Schema) -> NDArray[np.int64]:
     """As `decode_labels`, without the jets whose labels are not sound."""
-    unsound, _ = first_rule([*_labels(labels, schema)], len(labels[schema.labels[0]]))
+    unsound, _ = first_rule([*label_problems(labels, schema)], len(labels[schema.labels[0]]))
     return decode_labels({name: values[~unsound] for name, values in labels.items()}, schema)
 
 
@@ -87,7 +87,8 @@ def _numbers(numbers: Mapping[str, NDArray[np.float32]]) -> Iterator[Problem]:
             yield from _problem("non_positive_energy", name, values <= 0, "the value is not positive")
 
 
-def _labels(labels: Mapping[str, NDArray[Any]], schema: Schema) -> Iterator[Problem]:
+def label_problems(labels: Mapping[str, NDArray[Any]], schema: Schema) -> Iterator[Problem]:
+    """What is wrong with the labels alone."""
     if not labels:
         return
     if schema.label_branch is not None:
