@@ -39,7 +39,7 @@ def card(tmp_path):
 
     def make(columns=P4, labels=LABELS, more="", padding='padding = "zero"'):
         path = tmp_path / "mine.toml"
-        path.write_text(CARD.format(columns=columns, labels=labels, more=more))
+        path.write_text(CARD.format(columns=columns, labels=labels, more=more, padding=padding))
         return read_dataset_card(path).make_schema()
 
     return make
