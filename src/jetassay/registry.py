@@ -84,7 +84,8 @@ class Registry(Mapping[str, T], Generic[T]):
             try:
                 found[name] = self[name]
             except (JetAssayError, ImportError, AttributeError, TypeError, ValueError) as error:
-                found[name] = Broken(f"{self._origins[name]}: {type(error).__name__}: {error}")
+                said = f"{self._origins[name]}: {type(error).__name__}: {error}"
+                found[name] = Broken(str(error) if isinstance(error, PluginError) else said)
         return found
 
     def _scan_plugins(self) -> None:

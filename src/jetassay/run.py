@@ -9,6 +9,7 @@ from jetassay.progress import Reporter
 from jetassay.report.results import Results
 from jetassay.steps import embed_all, find_jets, load_backbones, measure_throughput, score_all, split_jets
 from jetassay.suite import Suite
+from jetassay.tasks.further import require_tasks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,7 @@ def run_suite(suite: Suite, *, device: str = "cpu", reporter: Reporter) -> Suite
     from jetassay.tracking.runs import open_suite_run
 
     clock = Clock()
+    require_tasks(suite.tasks)
     with stop_on_sigterm():
         with clock("backbones"):
             backbones = load_backbones(suite, device=device, reporter=reporter)

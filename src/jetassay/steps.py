@@ -172,7 +172,7 @@ def score_all(suite: Suite, embedded: "Mapping[str, Embedded]", splits: Files, *
     done = Scored()
     # One thread: the same bits for any number of cores, and no waiting for a core that others use.
     per_backbone = [choice for choice in (suite.probe, suite.zero_shot) if choice is not None]
-    steps = len(embedded) * len(per_backbone) + (suite.similarity is not None)
+    steps = len(embedded) * len(per_backbone) + (suite.similarity is not None) + len(suite.tasks)
     with one_thread_per_operator(), reporter.bar("scoring", steps, unit="steps") as bar:
         if suite.probe is not None:
             from jetassay.tasks.probe import PROTOCOL, probe
@@ -196,9 +196,30 @@ def score_all(suite: Suite, embedded: "Mapping[str, Embedded]", splits: Files, *
             done.take(compared, task="similarity", protocol=protocol(suite.similarity.permutations))
             bar.advance()
     return done
+        for task in suite.tasks:
+            _take_further(done, task, suite.tasks[task], embedded, splits)
+            bar.advance()
 
 
 def _options(choice: Record) -> dict[str, Any]:
+def _take_further(
+    done: Scored, name: str, options: Mapping[str, Any], embedded: "Mapping[str, Embedded]", splits: Files
+) -> None:
+    """The scores of a plug-in's task."""
+    from jetassay.tasks.catalogue import TASKS
+    from jetassay.tasks.further import attempt
+
+    task = TASKS[name]
+    said = f"{name} (version {task.version}): {task.description}"
+    if task.scope == "suite":
+        tests = {backbone: sample_of(each, splits["test"]) for backbone, each in embedded.items()}
+        done.take(attempt(name, options, tests), task=name, protocol=said)
+        return
+    for backbone, each in embedded.items():
+        found = attempt(name, options, _splits(each, splits), backbone=backbone)
+        done.take(found, task=name, backbone=backbone, layer=each.layer, protocol=said)
+
+
     """The keys of a task's table in a suite are the task's arguments."""
     return {name: getattr(choice, name) for name in type(choice).model_fields}
 

@@ -2,7 +2,7 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -101,6 +101,7 @@ class ThroughputChoice(Record):
 class Suite(Record):
     """One comparison. A task whose table is absent is not run.
 
+    tasks:     those of plug-ins, by name, each with its arguments
     backbones: names of cards; `NAME@LAYER` takes one of the inner layers that the card names as the embedding
     """
 
@@ -115,6 +116,14 @@ class Suite(Record):
     zero_shot: ZeroShotChoice | None = None
     similarity: SimilarityChoice | None = None
     throughput: ThroughputChoice | None = None
+    tasks: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _own_tasks_have_their_tables(self) -> Self:
+        own = [name for name in self.tasks if name.replace("-", "_") in type(self).model_fields]
+        if own:
+            raise ValueError(f"{', '.join(own)}: a table of its own, [{own[0].replace('-', '_')}], not in [tasks]")
+        return self
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:
