@@ -242,13 +242,11 @@ def convert(
 
 @command("jetassay embed part-mini Hbb_000.root --output hbb.parquet --scores")
 def embed(
-    card: Annotated[str, typer.Argument(help="A backbone's name; see `jetassay list backbones`.")],
+    card: Annotated[str, typer.Argument(help="A backbone's name, or NAME@LAYER for an inner layer.")],
     files: Annotated[list[Path], typer.Argument(help="Files of jets.")],
     output: Annotated[Path, typer.Option(help="Parquet file, or CSV by its ending; one row a jet.")],
     weights: Annotated[Path | None, typer.Option(help="The weights' file; its hash must be the card's.")] = None,
-    schema: Annotated[
-        str, typer.Option(help="A dataset's name or card.toml: what the files hold.")
-    ] = "jetclass",
+    schema: Annotated[str, typer.Option(help="A dataset's name or card.toml: what the files hold.")] = "jetclass",
     device: Device = "cpu",
     scores: Annotated[bool, typer.Option("--scores", help="Also the class probabilities, as score_NAME.")] = False,
     trust_code: TrustCode = False,
@@ -256,14 +254,14 @@ def embed(
     force: Force = False,
 ) -> None:
     """Embed files of jets with one backbone: columns source_file, entry_index, emb_0 and so on."""
-    from jetassay.backbones.catalogue import backbone_cards
+    from jetassay.backbones.catalogue import backbone_cards, find_card
     from jetassay.backbones.loading import load_backbone
     from jetassay.backbones.trust import trusting
     from jetassay.embeddings.files import embed_files
     from jetassay.jets.catalogue import find_schema
 
     with trusting(trust_code):
-        backbone = load_backbone(backbone_cards()[card], weights=weights, device=device)
+        backbone = load_backbone(find_card(backbone_cards(), card), weights=weights, device=device)
     rows = embed_files(
         backbone,
         files,
