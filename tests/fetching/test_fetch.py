@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from jetassay.backbones.catalogue import backbone_cards
 from jetassay.backbones.weights import locate_weights
 from jetassay.cli import app
-from jetassay.errors import ConfigError, FetchError, StoreError, UnknownNameError, WeightsError
+from jetassay.errors import ConfigError, DataError, FetchError, StoreError, UnknownNameError, WeightsError
 from jetassay.fetching import download as download_module
 from jetassay.fetching.connection import UnreachableError
 from jetassay.fetching.fetch import carry_out, plan_fetch
@@ -23,7 +23,7 @@ from jetassay.fetching.listing import Hosts
 from jetassay.fetching.lock import LOCK_NAME, read_lock
 from jetassay.fetching.plan import describe
 from jetassay.jets import catalogue
-from jetassay.jets.catalogue import Source, dataset_cards
+from jetassay.jets.catalogue import Source, dataset_cards, fetched_folder, open_card
 from jetassay.progress import Reporter
 
 WEIGHTS = os.urandom(70_000)
@@ -425,6 +425,19 @@ def test_a_plain_file_that_changed_since_it_was_verified_is_noticed(datasets, se
     with pytest.raises(FetchError, match="left as it is"):
         fetch("tab")
     assert (folder / "train.h5").read_bytes() == b"y" * 1000
+
+
+def test_what_was_fetched_is_where_suites_look(home, monkeypatch):
+    card = dataset_cards()["jetclass"]
+    monkeypatch.setenv("DATADIR_JetClass", "")
+    with pytest.raises(DataError, match="`jetassay fetch jetclass`"):
+        open_card(card)
+    folder = home / "cache" / "datasets" / "jetclass"
+    folder.mkdir(parents=True)
+    with pytest.raises(DataError, match=f"{folder}: holds no"):
+        open_card(card)
+    monkeypatch.setenv("DATADIR_JetClass", str(home / "mine"))
+    assert fetched_folder(card) == home / "mine"
 
 
 def test_the_published_datasets_name_their_sources():

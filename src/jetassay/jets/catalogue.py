@@ -177,7 +177,7 @@ def open_card(card: DatasetCard, *, folder: Path | None = None, reporter: Report
     """
     if folder is None:
         folder = fetched_folder(card)
-        named = card.folder_variable is not None and card.folder_variable in os.environ
+        named = card.folder_variable is not None and bool(os.environ.get(card.folder_variable))
         if not named and not folder.is_dir():
             ways = [f"`jetassay fetch {card.name}`"] if card.source else []
             ways += ["give the folder of its files"]
