@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from jetassay import __version__
+from jetassay.backbones.seen import seen_in_training
 from jetassay.embeddings.units import EXTRACTION_VERSION
 from jetassay.errors import TrackingError
 from jetassay.jets.dataset import DataFile, Dataset
@@ -84,6 +85,21 @@ def count_jets(embedded: "Mapping[str, Embedded]", splits: Files) -> pd.DataFram
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("split")
 
 
+def seen_jets(backbones: "Mapping[str, Backbone]", dataset: Dataset) -> dict[str, str]:
+    """The backbones that have seen the dataset in training, and why."""
+    found = {
+        name: seen_in_training(each.card, dataset=dataset.name, digest=dataset.digest)
+        for name, each in backbones.items()
+    }
+    return {name: why for name, why in found.items() if why}
+
+
+def warn_of_seen_jets(backbones: "Mapping[str, Backbone]", dataset: Dataset, *, reporter: Reporter) -> None:
+    """Say which backbones have an unfair advantage; their numbers are marked wherever they are shown."""
+    for name, why in seen_jets(backbones, dataset).items():
+        reporter.warning(f"{name} has seen {dataset.name} in training ({why}); its numbers are marked")
+
+
 def provenance_of(
     suite: Suite,
     dataset: Dataset,
@@ -99,7 +115,7 @@ def provenance_of(
 
     jets = next(iter(embedded.values())).jets
     some = jets.total
-    return collect_provenance(
+    return {"seen_in_training": seen_jets(backbones, dataset)} | collect_provenance(
         parameters={**suite.model_dump(mode="json"), "device": device},
         data={
             "dataset": dataset.name,
@@ -143,6 +159,7 @@ def track(
                     "architecture": backbone.card.architecture,
                     "feature_set": backbone.card.feature_set,
                     "embedding_dim": backbone.card.embedding_dim,
+                    "seen_in_training": results.seen.get(name, "no"),
                 },
                 timing_s={"embedding": embedded[name].cost.seconds},
                 description=f"{backbone.card.title}\n\n{backbone.card.notes}".strip(),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jetassay.bookkeeping import Clock, count_jets, provenance_of, settings_digest, track
+from jetassay.bookkeeping import Clock, count_jets, provenance_of, settings_digest, track, warn_of_seen_jets
 from jetassay.errors import ConfigError
 from jetassay.progress import Reporter
 from jetassay.report.results import Results
@@ -53,6 +53,7 @@ def run_suite(suite: Suite, *, device: str = "cpu", reporter: Reporter) -> Suite
         with clock("jets"):
             dataset = find_jets(suite.dataset, reporter=reporter)
             splits = split_jets(suite, dataset)
+            warn_of_seen_jets(backbones, dataset, reporter=reporter)
         identity = settings_digest(suite, dataset, backbones)
         with open_suite_run(suite=suite.name, suite_id=identity, reporter=reporter) as opened:
             with clock("embeddings"):

@@ -27,6 +27,9 @@ from jetassay.report.tables import (
 from jetassay.tasks.score import COLUMNS
 from jetassay.whole_files import whole_file
 
+SEEN = "seen in training"
+"""How backbones are marked that have seen the dataset in training."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Results:
@@ -50,6 +53,21 @@ class Results:
         """Where everything of this suite lies."""
         return results_folder(self.suite)
 
+    @property
+    def seen(self) -> Mapping[str, str]:
+        """Backbones that have seen the dataset in training, and why."""
+        found: Mapping[str, str] = self.provenance.get("seen_in_training", {})
+        return found
+
+    @property
+    def shown(self) -> pd.DataFrame:
+        """The frame as people see it: backbones that have seen the dataset in training are marked."""
+        marked = {
+            column: self.frame[column].map(lambda name: f"{name} ({SEEN})" if name in self.seen else name)
+            for column in ("backbone", "backbone_b")
+        }
+        return self.frame.assign(**marked) if self.seen else self.frame
+
     def save(self) -> None:
         """Write scores as parquet and CSV, counts and provenance; each file whole or not at all."""
         with whole_file(self.folder / "scores.parquet") as path:
@@ -66,9 +84,9 @@ class Results:
         """Draw all figures and the page; gives the page's path."""
         from jetassay.report.figures import draw_all
 
-        figures = draw_all(self.frame, self.folder / "figures")
+        figures = draw_all(self.shown, self.folder / "figures")
         return write_page(
-            self.frame,
+            self.shown,
             title=self.title,
             provenance=self.provenance,
             counts=self.counts,
@@ -80,25 +98,25 @@ class Results:
     def table(self, *, width: int) -> str:
         """The answer on one screen: AUC and rejection by backbone and signal, similarity, throughput."""
         parts = []
-        tasks = set(self.frame["task"])
-        parts += [leaderboard_text(self.frame, width=width, task=task) for task in DISCRIMINATION if task in tasks]
+        tasks = set(self.shown["task"])
+        parts += [leaderboard_text(self.shown, width=width, task=task) for task in DISCRIMINATION if task in tasks]
         if "similarity" in tasks:
-            cka = matrix(self.frame, "cka", where="all").map(lambda value: f"{value:.2f}")
+            cka = matrix(self.shown, "cka", where="all").map(lambda value: f"{value:.2f}")
             numbered = cka.set_axis([str(k + 1) for k in range(len(cka))], axis=1)
             numbered.index = pd.Index([f"{k + 1} {name}" for k, name in enumerate(cka.index)])
             parts.append("Debiased linear CKA, all test jets\n" + aligned(numbered, width=width))
         if "throughput" in tasks:
             parts.append(
                 "Throughput in jets per second, median of rounds (slowest to fastest)\n"
-                + aligned(throughput_cells(self.frame), width=width)
+                + aligned(throughput_cells(self.shown), width=width)
             )
         return "\n\n".join(parts)
 
     def markdown(self) -> str:
         """The headline table, for a run's description."""
-        if "probe" not in set(self.frame["task"]):
+        if "probe" not in set(self.shown["task"]):
             return self.title
-        auc, rejection = (leaderboard_cells(self.frame, metric) for metric in ("auc", REJECTION))
+        auc, rejection = (leaderboard_cells(self.shown, metric) for metric in ("auc", REJECTION))
         return (
             f"{self.title}\n\nAUC of each signal against QCD\n\n{markdown(auc, corner='backbone')}\n\n"
             f"Background rejection at each class's working point\n\n{markdown(rejection, corner='backbone')}"

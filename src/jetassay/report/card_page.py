@@ -1,0 +1,244 @@
+"""A backbone's card as a page for people: `jetassay card NAME`. Markdown, or one plain HTML file."""
+
+import html
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+import pandas as pd
+
+from jetassay.backbones.card import Card
+from jetassay.backbones.feature_sets import feature_set_of
+from jetassay.backbones.weights import weights_state
+from jetassay.errors import ConfigError
+from jetassay.features.recipe import Feature
+from jetassay.places import workspace
+from jetassay.records import Record, parse_record, read_toml
+from jetassay.report.results import load_results
+from jetassay.report.tables import REJECTION, leaderboard_cells, markdown
+from jetassay.whole_files import whole_file
+
+_PUBLISHED = Path(__file__).parent / "published.toml"
+_ENDINGS = (".md", ".html")
+_STYLE = """
+:root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }
+body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; overflow-wrap: anywhere; }
+h2 { margin-top: 2rem; border-bottom: 1px solid #8886; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { padding: .25rem .6rem; text-align: left; vertical-align: top; border-bottom: 1px solid #8884; }
+"""
+
+
+class Published(Record):
+    """Numbers of others: of which cards, under which conditions, from which source."""
+
+    cards: tuple[str, ...]
+    title: str
+    source: str
+    note: str = ""
+    numbers: dict[str, float]
+
+
+class PublishedList(Record):
+    """The file of all of them."""
+
+    published: tuple[Published, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One part of a page: paragraphs, then a table where there is one."""
+
+    title: str
+    text: tuple[str, ...] = ()
+    table: pd.DataFrame | None = None
+    corner: str = ""
+
+
+def card_page(card: Card, *, output: Path | None = None, force: bool = False) -> str:
+    """The page as Markdown; or written to `output`, whose path is then given back.
+
+    Raises `ConfigError` for an ending that is neither .md nor .html, and for a file in the way without `force`.
+    """
+    if output is None:
+        return _markdown(card, list(sections(card)))
+    if output.suffix not in _ENDINGS:
+        raise ConfigError(f"{output}: a page is written as {' or '.join(_ENDINGS)}; name the file so")
+    if output.exists() and not force:
+        raise ConfigError(f"{output}: is there already; give --force to overwrite it")
+    render = _markdown if output.suffix == ".md" else _html
+    with whole_file(output) as partial:
+        partial.write_text(render(card, list(sections(card))) + "\n", encoding="utf-8")
+    return str(output)
+
+
+def sections(card: Card) -> Iterator[Section]:
+    """Every part of a card's page, in order."""
+    yield Section("Facts", table=_two_columns(_facts(card)), corner="fact")
+    yield from _inputs(card)
+    if card.label_names:
+        yield Section(
+            "Labels", (f"{len(card.label_names)} output classes, in this order:", ", ".join(card.label_names))
+        )
+    yield _training(card)
+    yield from _published(card)
+    yield from _measured(card)
+    limits = [" ".join(card.notes.split())] if card.notes else []
+    if not card.permutation_invariant:
+        limits.append("The order of constituents matters: they stand by falling pT.")
+    limits.append(f"Jets are cut to their {card.max_constituents} constituents of highest pT.")
+    yield Section("Known limits and notes", tuple(limits))
+
+
+def parameter_count(card: Card) -> int | None:
+    """Trainable numbers of the architecture; None where it is not built from parameters alone, or has none."""
+    module, _, function = card.architecture.partition(":")
+    if function != "build" or not module.startswith("jetassay.backbones."):
+        return None
+    network = import_module(module).build(**card.parameters)
+    return sum(each.numel() for each in network.parameters()) or None
+
+
+def _facts(card: Card) -> Iterator[tuple[str, str]]:
+    yield "role", card.role
+    yield "paper", card.paper or "none"
+    yield "architecture", card.architecture
+    yield "parameters", f"{count:,}" if (count := parameter_count(card)) else "not counted"
+    yield "embedding", f"{card.embedding_dim} numbers a jet"
+    if card.layers:
+        yield "layers", ", ".join(f"{name} ({width})" for name, width in card.layers.items())
+    yield "weights", weights_state(card)
+    if card.weights is not None:
+        yield "licence of the weights", card.weights.licence
+        yield "origin", ", ".join(card.weights.urls) or "trained by this project, shipped with it"
+        known = {"sha256": card.weights.sha256, "git blob": card.weights.git_blob}
+        yield from ((f"weights, {name}", value) for name, value in known.items() if value)
+    if card.untrained_twin_of:
+        yield "random twin of", f"{card.untrained_twin_of}, seed {card.seed}"
+
+
+def _inputs(card: Card) -> Iterator[Section]:
+    recipe = feature_set_of(card)
+    text = (f"{recipe.title} (feature set `{recipe.name}`). Each input is (feature - shift) * scale, then clipped.",)
+    for title, features in (
+        ("Inputs of each constituent", recipe.features),
+        ("Inputs of each jet", recipe.jet_features),
+    ):
+        if features:
+            yield Section(title, text, _recipe(features), "feature")
+
+
+def _recipe(features: Sequence[Feature]) -> pd.DataFrame:
+    rows = [
+        (
+            f"{each.shift:g}",
+            f"{each.scale:g}",
+            f"{each.clip[0]:g} to {each.clip[1]:g}" if each.clip else "",
+            each.source,
+        )
+        for each in features
+    ]
+    return pd.DataFrame(rows, index=[each.name for each in features], columns=["shift", "scale", "clip", "source"])
+
+
+def _training(card: Card) -> Section:
+    if not card.trained_on and card.training is None:
+        return Section("Trained on", ("Nothing.",) if card.role != "backbone" else ("The card does not say.",))
+    text = (f"Datasets seen in training: {', '.join(card.trained_on) or 'none named'}.",)
+    if card.training is None:
+        return Section("Trained on", text)
+    training = card.training
+    sample, steps = (training.recipe.get(name, {}) for name in ("sample", "optimisation"))
+    facts = {
+        "jets": f"{training.jets:,}",
+        "data digest": training.data_digest,
+        "seed": training.seed,
+        "seed of the simulation": sample.get("seed", ""),
+        **{name: steps[name] for name in ("epochs", "batch", "learning_rate", "weight_decay") if name in steps},
+        **training.environment,
+    }
+    return Section("Trained on", text, _two_columns((name, str(value)) for name, value in facts.items()), "fact")
+
+
+def _published(card: Card) -> Iterator[Section]:
+    for each in parse_record(read_toml(_PUBLISHED), PublishedList, path=_PUBLISHED).published:
+        if card.name in each.cards:
+            text = tuple(
+                part for part in (f"{each.title}. Source: {each.source}.", " ".join(each.note.split())) if part
+            )
+            yield Section("Published numbers", text, _two_columns(_numbers(each.numbers)), "number")
+
+
+def _measured(card: Card) -> Iterator[Section]:
+    if card.training is not None and card.training.measured:
+        text = ("After training, on files that neither training nor the choice of the epoch saw.",)
+        yield Section("Measured by this project", text, _two_columns(_numbers(card.training.measured)), "number")
+    for path in sorted((workspace() / "reports").glob("*/scores.parquet")):
+        yield from _measured_in(path.parent.name, card)
+
+
+def _measured_in(suite: str, card: Card) -> Iterator[Section]:
+    title = f"Measured in suite {suite}"
+    try:
+        results = load_results(suite)
+    except ConfigError as error:
+        yield Section(title, (str(error),))
+        return
+    frame = results.frame[results.frame["task"] == "probe"]
+    frame = frame[frame["backbone"].astype(str).str.partition("@")[0] == card.name]
+    if not len(frame):
+        return
+    where = f"dataset {frame['dataset'].iloc[0]}, data digest {frame['data_digest'].iloc[0]}"
+    when = results.provenance.get("created", "an unknown time")
+    seen = sorted(
+        {
+            f"{name} has seen these jets in training: {results.seen[name]}."
+            for name in results.seen.keys() & {*frame["backbone"]}
+        }
+    )
+    cells = {"AUC": leaderboard_cells(frame, "auc"), "rejection": leaderboard_cells(frame, REJECTION)}
+    columns = {f"{name}, {what}": table.loc[name] for what, table in cells.items() for name in table.index}
+    text = (f"Linear probe of each signal against QCD, run at {when}; {where}.", *seen)
+    yield Section(title, text, pd.DataFrame(columns), "signal")
+
+
+def _numbers(numbers: Mapping[str, float]) -> Iterator[tuple[str, str]]:
+    return ((name, f"{value:.15g}") for name, value in numbers.items())
+
+
+def _two_columns(facts: Iterator[tuple[str, str]]) -> pd.DataFrame:
+    rows = list(facts)
+    return pd.DataFrame({"value": [value for _, value in rows]}, index=[name for name, _ in rows])
+
+
+def _markdown(card: Card, parts: Sequence[Section]) -> str:
+    lines = [f"# {card.name}", card.title]
+    for part in parts:
+        lines += [f"## {part.title}", *part.text]
+        if part.table is not None:
+            lines.append(markdown(part.table.map(lambda cell: str(cell).replace("|", "\\|")), corner=part.corner))
+    return "\n\n".join(lines)
+
+
+def _html(card: Card, parts: Sequence[Section]) -> str:
+    body = [f"<h1>{html.escape(card.name)}</h1><p>{html.escape(card.title)}</p>"]
+    for part in parts:
+        body.append(f"<h2>{html.escape(part.title)}</h2>")
+        body += [f"<p>{html.escape(text)}</p>" for text in part.text]
+        if part.table is not None:
+            body.append(_html_table(part.table, part.corner))
+    return (
+        f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(card.name)}</title>"
+        f'<meta name=viewport content="width=device-width"><style>{_STYLE}</style><body>{"".join(body)}</body></html>'
+    )
+
+
+def _html_table(table: pd.DataFrame, corner: str) -> str:
+    head = "".join(f"<th>{html.escape(str(name))}</th>" for name in (corner, *table.columns))
+    rows = (
+        "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in (name, *row)) + "</tr>"
+        for name, row in zip(table.index, table.to_numpy(), strict=True)
+    )
+    return f"<div class=scroll><table><tr>{head}</tr>{''.join(rows)}</table></div>"
