@@ -195,13 +195,12 @@ def score_all(suite: Suite, embedded: "Mapping[str, Embedded]", splits: Files, *
             compared = similarity(tests, **_options(suite.similarity))
             done.take(compared, task="similarity", protocol=protocol(suite.similarity.permutations))
             bar.advance()
-    return done
         for task in suite.tasks:
             _take_further(done, task, suite.tasks[task], embedded, splits)
             bar.advance()
+    return done
 
 
-def _options(choice: Record) -> dict[str, Any]:
 def _take_further(
     done: Scored, name: str, options: Mapping[str, Any], embedded: "Mapping[str, Embedded]", splits: Files
 ) -> None:
@@ -220,6 +219,7 @@ def _take_further(
         done.take(found, task=name, backbone=backbone, layer=each.layer, protocol=said)
 
 
+def _options(choice: Record) -> dict[str, Any]:
     """The keys of a task's table in a suite are the task's arguments."""
     return {name: getattr(choice, name) for name in type(choice).model_fields}
 
