@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from jetassay.cli import app
+from jetassay.errors import InterruptedRunError
 
 COMMANDS = [
     "run",
@@ -141,3 +142,46 @@ signals = ["Hbb"]
     assert "tiny-1" in call("results", "mine").stdout
     assert json.loads(call("results", "mine", "--format", "json").stdout)["scores"]
     assert call("results", "mine", "--format", "csv").stdout.startswith("schema,suite,dataset,")
+
+
+def test_export_takes_the_jets_that_a_run_was_given(home, jets_folder):
+    import csv
+
+    (home / "mine.toml").write_text(
+        f"""
+name = "mine"
+title = "Mine"
+backbones = ["jet-observables"]
+[dataset]
+card = "jetclass"
+folder = "{jets_folder}"
+[split]
+train = 1
+validation = 1
+test = 1
+[probe]
+signals = ["Hbb"]
+"""
+    )
+    other = home / "other"
+    other.mkdir()
+    for path in jets_folder.glob("*.root"):
+        (other / path.name.replace("_00", "_12")).symlink_to(path)
+    output = home / "out.csv"
+    result = call(
+        "export", str(home / "mine.toml"), "jet-observables", "--data", str(other), "--output", str(output), "--quiet"
+    )
+    assert result.exit_code == 0, result.stderr
+    with output.open() as file:
+        sources = {row["source_file"] for row in csv.DictReader(file)}
+    assert sources == {path.name for path in other.iterdir()}
+
+
+def test_a_stopped_simulation_exits_with_130(tmp_path, monkeypatch):
+    def stopped(*_, **__):
+        raise InterruptedRunError("Simulation stopped; 1 of 2 files are whole.") from KeyboardInterrupt()
+
+    monkeypatch.setattr("jetassay.simulation.sample.simulate", stopped)
+    result = call("simulate", "--jets", "3", "--output", str(tmp_path))
+    assert result.exit_code == 130
+    assert "1 of 2 files" in result.stderr

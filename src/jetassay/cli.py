@@ -80,7 +80,7 @@ def command(example: str, *, name: str | None = None) -> Callable[[Callable[P, N
                 function(*args, **kwargs)
             except JetAssayError as error:
                 print(f"error: {error}", file=sys.stderr)
-                raise typer.Exit(1) from error
+                raise typer.Exit(130 if isinstance(error.__cause__, KeyboardInterrupt) else 1) from error
             except KeyboardInterrupt as error:
                 print(
                     "stopped; what was finished is kept, and the same command goes on from there",
@@ -330,17 +330,23 @@ def results(
 
 @command("jetassay export default part-mini --output part_mini.csv")
 def export(
-    suite: Annotated[str, typer.Argument(help="A suite that was run.")],
+    suite: Annotated[str, typer.Argument(help="A suite's name, or the path of a suite's TOML file.")],
     backbone: Annotated[str, typer.Argument(help="One of the suite's backbones.")],
     output: Annotated[Path, typer.Option(help="The CSV file to write.")],
+    dataset: Annotated[str | None, typer.Option(help="The dataset given to `run`, if one was.")] = None,
+    data: Annotated[Path | None, typer.Option(help="The folder given to `run`, if one was.")] = None,
     quiet: Quiet = False,
     force: Force = False,
 ) -> None:
-    """Write a backbone's stored embeddings as CSV, one row a jet, with truth label and jet columns."""
+    """Write a backbone's embeddings as CSV, one row a jet, with truth label and jet columns.
+
+    What the store lacks is computed.
+    """
     from jetassay.run import export_embeddings
     from jetassay.suite import find_suite
 
-    rows = export_embeddings(find_suite(suite), backbone, output=output, force=force, reporter=Reporter(quiet=quiet))
+    chosen = find_suite(suite).on(dataset=dataset, folder=data)
+    rows = export_embeddings(chosen, backbone, output=output, force=force, reporter=Reporter(quiet=quiet))
     print(f"{output}: {rows} jets")
 
 

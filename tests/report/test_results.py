@@ -1,6 +1,7 @@
 """Scores reach the disk whole, come back equal, and render in every format."""
 
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -55,6 +56,12 @@ def test_the_page_is_self_contained(saved):
     text = redraw(saved.suite).read_text()
     assert text.count("data:image/png;base64,") == 7
     assert "http" not in text.split("</style>")[1].replace("data:image", "")
+
+
+def test_the_page_names_the_dataset_first_and_provenance_wraps(saved):
+    text = replace(saved, provenance={"data": {"dataset": "jetclass"}, "created": "today"}).draw().read_text()
+    assert "jets of jetclass, run at today" in text
+    assert "<div class=facts><table><tr><th>what</th><th>value</th>" in text
 
 
 def test_a_suite_that_was_not_run_says_how_to_run_it(saved):

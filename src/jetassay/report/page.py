@@ -19,7 +19,8 @@ h1 { margin-bottom: 0; } h2 { margin-top: 2.2rem; border-bottom: 1px solid #8886
 .row { display: flex; flex-wrap: wrap; gap: 1rem; } .row p { flex: 1 1 24rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .6rem; text-align: right; white-space: nowrap; border-bottom: 1px solid #8884; }
-th:first-child, td:first-child { text-align: left; }
+th:first-child, td:first-child, .facts th, .facts td { text-align: left; }
+.facts td:last-child { white-space: normal; overflow-wrap: anywhere; }
 img { max-width: 100%; background: white; border-radius: 4px; }
 .note { color: #777; max-width: 60rem; }
 """
@@ -80,6 +81,7 @@ def write_page(
 def _headline(provenance: Mapping[str, Any]) -> str:
     flat = _flat(provenance)
     keys = {
+        "data.dataset": "jets of",
         "created": "run at",
         "machine.cpu": "on",
         "machine.usable_cores": "cores:",
@@ -89,7 +91,7 @@ def _headline(provenance: Mapping[str, Any]) -> str:
     return ", ".join(f"{text} {flat[key]}" for key, text in keys.items() if flat.get(key) is not None)
 
 
-def _table(cells: pd.DataFrame, corner: str) -> str:
+def _table(cells: pd.DataFrame, corner: str, *, kind: str = "scroll") -> str:
     head = "".join(f"<th>{html.escape(str(name))}</th>" for name in [corner, *cells.columns])
     rows = "".join(
         f"<tr><td>{html.escape(str(name))}</td>"
@@ -97,7 +99,7 @@ def _table(cells: pd.DataFrame, corner: str) -> str:
         + "</tr>"
         for name, row in zip(cells.index, cells.to_numpy(), strict=True)
     )
-    return f"<div class=scroll><table><tr>{head}</tr>{rows}</table></div>"
+    return f"<div class={kind}><table><tr>{head}</tr>{rows}</table></div>"
 
 
 def _image(path: Path) -> str:
@@ -107,7 +109,8 @@ def _image(path: Path) -> str:
 
 def _provenance(provenance: Mapping[str, Any]) -> str:
     flat = _flat(provenance)
-    return _table(pd.DataFrame({"value": [str(value) for value in flat.values()]}, index=list(flat)), "what")
+    values = pd.DataFrame({"value": [str(value) for value in flat.values()]}, index=list(flat))
+    return _table(values, "what", kind="facts")
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
