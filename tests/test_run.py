@@ -165,3 +165,11 @@ def test_an_export_in_the_way_is_named_before_any_work(home, jets_folder):
     with pytest.raises(ConfigError, match="--force"):
         export_embeddings(suite_on(jets_folder), "tiny-1", output=path, force=False, reporter=Reporter(quiet=True))
     assert not (home / "cache/embeddings").exists()
+
+
+def test_a_limit_takes_the_first_entries_of_each_file_and_makes_other_data(home, jets_folder):
+    whole = run_suite(suite_on(jets_folder, throughput=None), reporter=Reporter(quiet=True)).results
+    dataset = {"card": "jetclass", "folder": str(jets_folder), "limit": 10}
+    fewer = run_suite(suite_on(jets_folder, throughput=None, dataset=dataset), reporter=Reporter(quiet=True)).results
+    assert fewer.counts["entries"].tolist() == [20, 20, 20]
+    assert set(fewer.frame["data_digest"]).isdisjoint(whole.frame["data_digest"])

@@ -88,3 +88,10 @@ def test_a_suite_moves_to_other_jets_and_keeps_what_it_measures(tmp_path):
         "card": "jetclass-sim",
         "folder": tmp_path,
     }
+
+
+def test_a_suite_can_take_fewer_entries_of_each_file(tmp_path):
+    default = suites()["default"]
+    assert default.on(limit=10).dataset.limit == 10
+    moved = default.on(dataset="jetclass", folder=tmp_path, limit=10).dataset
+    assert (moved.card, moved.folder, moved.limit) == ("jetclass", tmp_path, 10)

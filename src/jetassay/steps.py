@@ -121,7 +121,7 @@ def find_jets(choice: DatasetChoice, *, reporter: Reporter) -> Dataset:
         opened = open_card(card, folder=choice.folder, reporter=reporter)
         for warning in check_labels(opened):
             reporter.warning(f"{opened.name}: {warning}")
-        return opened
+        return opened if choice.limit is None else opened.limited(choice.limit)
     from jetassay.simulation.recipe import Recipe, default_output
     from jetassay.simulation.sample import simulate
 
@@ -129,7 +129,8 @@ def find_jets(choice: DatasetChoice, *, reporter: Reporter) -> Dataset:
     folder = default_output(recipe)
     reporter.line(f"jets: {recipe.jets} of each of {len(recipe.classes)} classes in {folder}")
     paths = simulate(recipe, output=folder, reporter=reporter)
-    return open_dataset(card.name, paths, schema=card.schema_name, reporter=reporter)
+    made = open_dataset(card.name, paths, schema=card.schema_name, reporter=reporter)
+    return made if choice.limit is None else made.limited(choice.limit)
 
 
 def split_jets(suite: Suite, dataset: Dataset) -> Files:

@@ -143,17 +143,14 @@ class Suite(Record):
 
     def on(self, *, dataset: str | None = None, folder: Path | None = None, limit: int | None = None) -> "Suite":
         """The same suite on other jets: another dataset's card, other files of the same one, or fewer of each."""
+        choice = self.dataset
+        if dataset is not None and dataset != choice.card:
+            choice = DatasetChoice(card=dataset, folder=folder, on_invalid=choice.on_invalid)
+        elif folder is not None:
+            choice = choice.model_copy(update={"folder": folder, **dict.fromkeys(SIMULATED)})
         if limit is not None:
-            choice = DatasetChoice.model_validate(self.dataset.model_dump() | {"limit": limit})
-            return self.on(dataset=dataset, folder=folder).model_copy(update={"dataset": choice})
-        if dataset is None and folder is None:
-            return self
-        if dataset is None or dataset == self.dataset.card:
-            simulated = dict.fromkeys(SIMULATED) if folder is not None else {}
-            choice = self.dataset.model_copy(update={"folder": folder, **simulated})
-        else:
-            choice = DatasetChoice(card=dataset, folder=folder, on_invalid=self.dataset.on_invalid)
-        return self.model_copy(update={"dataset": choice})
+            choice = DatasetChoice.model_validate(choice.model_dump() | {"limit": limit})
+        return self if choice is self.dataset else self.model_copy(update={"dataset": choice})
 
 
 def read_suite(path: Path) -> Suite:
