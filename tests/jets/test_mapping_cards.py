@@ -149,7 +149,7 @@ def test_an_unusable_jet_of_a_mapped_file_is_named_or_dropped(card, npz, arrays,
 @pytest.mark.parametrize(
     "column",
     ['jet_pt = "kind"', 'jet_pt = "parton_pt"', 'part_charge = "parton_is"', 'jet_tau1 = "some_label"',
-     'jet_tau1 = "jet[is_signal]"', 'jet_tau1 = "genjet_pt"', 'jet_tau1 = "truthE"'],
+     'jet_tau1 = "jet[is_signal]"', 'jet_tau1 = "genjet_pt"', 'jet_tau1 = "truthE"', 'jet_tau1 = "is_top"'],
 )  # fmt: skip
 def test_truth_cannot_be_mapped_to_an_observed_column(card, column):
     with pytest.raises(LeakageError, match="never be an input"):
@@ -273,3 +273,22 @@ def test_a_suggested_card_says_what_it_could_not_find_and_what_else_there_is(npz
     assert "# four-vectors were not found" in text
     assert '# ? = "x[0]" to "x[3]"' in text
     assert "# no label was found" in text
+
+
+def test_a_suggested_card_finds_branches_of_other_names_and_units(real, tmp_path):
+    import awkward as ak
+    import uproot
+
+    jets = RealJets.read(real("toplandscape_dev.npz"), 60)
+    lists = {"pt": jets.pt * 1000, "eta": jets.eta, "phi": jets.phi, "mass": jets.pt * 0}
+    arrays = {f"PFCand_{name}": ak.unflatten(values[jets.used], jets.counts) for name, values in lists.items()}
+    arrays |= {"FatJet_msoftdrop": jets.jet_mass * 1000, "is_top": jets.labels.astype(np.int32)}
+    with uproot.recreate(tmp_path / "ours.root") as file:
+        file.mktree("Events", {name: getattr(values, "dtype", None) or values.type for name, values in arrays.items()})
+        file["Events"].extend(arrays)
+    card = tmp_path / "ours.toml"
+    card.write_text(suggest_card(tmp_path / "ours.root").replace("class_0", "QCD").replace("class_1", "Tbqq"))
+    chunk = read(tmp_path / "ours.root", find_schema(str(card)))
+    np.testing.assert_array_equal(chunk.truth.labels, jets.labels)
+    np.testing.assert_allclose(chunk.jets.columns["jet_sdmass"], jets.jet_mass, rtol=1e-5)
+    np.testing.assert_allclose(chunk.jets.constituents["part_px"], jets.p4[:, 0][jets.used], rtol=1e-4, atol=1e-3)

@@ -151,12 +151,17 @@ class Layout(Record):
     def leaks(self, truth: Iterable[str]) -> list[str]:
         """Observed columns that are mapped to a label, to what matches `truth`, or to what is named like a label."""
         patterns = (*TRUTH_PATTERNS, *LABEL_LIKE, *truth)
+        of_jets = (*patterns, "is_*", "*_is_*")  # of a constituent, `is_electron` is an observation
         sources = {**self.columns, **({"mask": self.mask} if self.mask else {})}
         return [
             f"{name} = '{source}'"
             for name, source in sources.items()
             if source in self.labels.sources
-            or any(fnmatchcase(part.lower(), pattern.lower()) for part in name_parts(source) for pattern in patterns)
+            or any(
+                fnmatchcase(part.lower(), pattern.lower())
+                for part in name_parts(source)
+                for pattern in (of_jets if name.startswith("jet_") else patterns)
+            )
         ]
 
 

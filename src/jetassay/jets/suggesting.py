@@ -33,7 +33,7 @@ _LISTS: Mapping[str, str] = {
 }  # fmt: skip
 _NUMBERS: Mapping[str, str] = {
     "jet_pt": "pt", "jet_eta": "eta", "jet_phi": "phi", "jet_energy": "e energy", "jet_mass": "m mass",
-    "jet_sdmass": "sdmass msd massmmdt softdropmass", "jet_nparticles": "nparticles npart nconst multiplicity",
+    "jet_sdmass": "sdmass msd massmmdt softdropmass msoftdrop", "jet_nparticles": "nparticles npart nconst",
     "jet_tau1": "tau1 tau1b1", "jet_tau2": "tau2 tau2b1", "jet_tau3": "tau3 tau3b1", "jet_tau4": "tau4 tau4b1",
 }  # fmt: skip
 _PREFIXES = (
@@ -108,6 +108,9 @@ def _guess(source: Source, form: str, tree: str, feature_names: Mapping[str, str
     hidden = {name for name in (*source.lists, *singles, *series) if _is_truth(name)}
     one_hot = tuple(name for name in singles if fnmatchcase(name, "label_*"))
     label = next((name for name in singles if name.lower() in _LABEL_NAMES), None) if not one_hot else None
+    flags = tuple(name for name in singles if fnmatchcase(name.lower(), "is_*"))
+    if not one_hot and label is None:
+        label, one_hot = (flags[0], ()) if len(flags) == 1 else (None, flags)
     lists = _matched(_LISTS, [name for name in (*source.lists, *series) if name not in hidden])
     numbers = _matched(_NUMBERS, [name for name in singles if name not in hidden and name != label])
     if "part_px" in lists:  # the direction is known; what else there is would only be asked to agree with it
@@ -182,7 +185,9 @@ def _values(sample: RawChunk, label: str | None) -> tuple[int, ...]:
 
 
 def _card(path: Path, guess: _Guess) -> Iterator[str]:
-    classes = [name.removeprefix("label_") for name in guess.one_hot] or [f"class_{value}" for value in guess.values]
+    classes = [name.removeprefix("label_").removeprefix("is_") for name in guess.one_hot] or [
+        f"class_{value}" for value in guess.values
+    ]
     yield f"# Guessed from {path.name}: read every line, and give the labels their names (QCD, Tbqq, Wqq, ...)."
     yield f"name = {json.dumps(re.sub(r'[^a-z0-9]+', '-', path.stem.lower()).strip('-') or 'mine')} # and NAME.toml"
     yield 'title = "..."'
@@ -195,7 +200,7 @@ def _card(path: Path, guess: _Guess) -> Iterator[str]:
     yield f"formats = {json.dumps([guess.form])}"
     if guess.tree:
         yield f"tree = {json.dumps(guess.tree)}"
-    yield f'units = "{guess.units}" # or MeV, TeV'
+    yield f'units = "{guess.units}" # GeV, MeV or TeV'
     if guess.mask:
         yield f"mask = {json.dumps(guess.mask)}"
     elif guess.padded:
