@@ -8,6 +8,7 @@ import pytest
 from jetassay.errors import ConfigError, DataError
 from jetassay.jets import converting
 from jetassay.jets.converting import ENDINGS, convert_file, convert_files
+from jetassay.jets.dataset import open_dataset
 from jetassay.jets.digests import content_facts
 from jetassay.jets.reading import read_chunks
 from jetassay.jets.schema import SCHEMAS
@@ -46,6 +47,15 @@ def test_jets_in_any_format_are_read_as_the_same_jets(make_sample, root_file, tm
         np.testing.assert_array_equal(chunks[1].jets.constituents[name], values)
     np.testing.assert_array_equal(chunks[1].truth.labels, sample.labels)
     assert len(chunks[1].jets) == 60
+
+
+def test_converted_files_are_found_in_their_folder_whatever_their_format(make_sample, parquet_file, tmp_path, cache):
+    digests = set()
+    for to in ENDINGS:
+        convert(parquet_file(make_sample()), tmp_path / to, to)
+        (file,) = open_dataset("mine", tmp_path / to, schema="jetclass").files
+        digests.add((file.entries, file.digest))
+    assert len(digests) == 1
 
 
 @pytest.mark.parametrize("to", ENDINGS)

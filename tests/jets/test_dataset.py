@@ -86,7 +86,7 @@ def test_what_is_no_dataset_is_named(make_sample, root_file, tmp_path, cache):
     with pytest.raises(DataError, match="no such folder"):
         open_dataset("mine", tmp_path / "absent", schema="jetclass")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match=r"holds no .root or .parquet files"):
+    with pytest.raises(DataError, match=r"holds no \.root, \.parquet, \.h5 or \.hdf5 files"):
         open_dataset("mine", tmp_path / "empty", schema="jetclass")
     with pytest.raises(DataError, match="at least one file"):
         open_dataset("mine", [], schema="jetclass")

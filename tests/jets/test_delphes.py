@@ -6,8 +6,9 @@ import pytest
 import uproot
 
 from jetassay.errors import DataError
+from jetassay.jets.dataset import open_dataset, split_files
 from jetassay.jets.delphes import Candidates, constituent_columns, constituents_of
-from jetassay.jets.inspection import inspect_file
+from jetassay.jets.inspection import inspect_file, render
 from jetassay.jets.reading import count_entries, read_chunks
 from jetassay.jets.schema import SCHEMAS
 from jetassay.jets.sources import Ragged
@@ -116,8 +117,15 @@ def test_jets_do_not_depend_on_the_ranges_that_they_are_read_in(real, size):
 
 def test_a_delphes_file_is_recognised_and_has_no_problems(real):
     found = inspect_file(real(FILE))
-    assert found.schema.startswith("delphes-")
+    assert found.schema == "delphes-ak8"
     assert found.problems == []
+    assert "38 constituents, pt_not_positive" in render(found)
+
+
+def test_events_without_labels_cannot_be_split_for_a_suite_and_the_message_says_what_can_be_done(real, cache):
+    dataset = open_dataset("delphes-ak8", real(FILE), schema="delphes-ak8")
+    with pytest.raises(DataError, match=r"its files have no labels.*jetassay embed"):
+        split_files(dataset, seed=1, train=1, validation=1, test=1)
 
 
 def write(path, branches, tree="Delphes"):

@@ -4,6 +4,7 @@ ROOT files hold counted arrays with one counter of each kind of list, parquet fi
 with zeros to the longest list, with the counters beside them. Names are those of the schema, values as they were.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
@@ -82,7 +83,7 @@ def convert_files(
 def convert_file(path: Path, target: Path, *, schema: Schema, to: Target) -> Conversion:
     """Write one file in another format, streamed. Raises `DataError` where the new file has not every jet."""
     known = (*schema.constituents, *schema.columns, *schema.labels, *schema.truth_columns)
-    removed: dict[str, int] = {}
+    removed: Counter[str] = Counter()
     with closing(open_jets(path, schema)) as source:
         existing = {*source.lists, *source.numbers}
         names = tuple(name for name in known if name in existing)
@@ -91,8 +92,7 @@ def convert_file(path: Path, target: Path, *, schema: Schema, to: Target) -> Con
             with _WRITERS[to](partial, source) as add:
                 for chunk in source.chunks(names, start=0, stop=source.n_entries, step=_ENTRIES_PER_STEP):
                     add(chunk)
-                    for rule, count in chunk.removed.items():
-                        removed[rule] = removed.get(rule, 0) + count
+                    removed.update(chunk.removed)
             _require_all(partial, source)
         counters = {counter_of(name) for name in names if name in source.lists}
         return Conversion(path, target, source.n_entries, tuple(n for n in left_out if n not in counters), removed)

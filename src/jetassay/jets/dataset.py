@@ -23,8 +23,8 @@ from jetassay.jets.validity import sound_labels
 from jetassay.progress import Reporter
 
 SPLITS: tuple[str, ...] = ("train", "validation", "test")
-SUFFIXES: tuple[str, ...] = (".root", ".parquet")
-MAPPED_SUFFIXES: tuple[str, ...] = (*SUFFIXES, ".h5", ".hdf5", ".npz")
+SUFFIXES: tuple[str, ...] = (".root", ".parquet", ".h5", ".hdf5")
+MAPPED_SUFFIXES: tuple[str, ...] = (*SUFFIXES, ".npz")
 
 _INDEX = re.compile(r"[_-]\d+$")
 _CLASS_OF_STEM = {each.file_stem: name for name, each in JET_CLASSES.items()}
@@ -145,8 +145,14 @@ def split_files(
     validation, then train, so more training files change neither of the others. Where the publisher has split the
     dataset, its splits are taken instead, whole.
 
-    Raises `DataError` where a group has too few files, or two files of different splits hold the same jets.
+    Raises `DataError` where a group has too few files, two files of different splits hold the same jets, or the files
+    say nothing of what a jet is.
     """
+    if not dataset.schema.labels:
+        raise DataError(
+            f"{dataset.name}: its files have no labels, so nothing can be measured on them; "
+            "embed them with `jetassay embed`, or convert them and add labels of your own"
+        )
     if dataset.splits:
         return _published(dataset)
     wanted = dict(zip(SPLITS, (train, validation, test), strict=True))
@@ -220,7 +226,7 @@ def _find(folder_or_files: Path | Sequence[Path], suffixes: tuple[str, ...]) -> 
             path for path in folder.rglob("*") if path.suffix in suffixes and not path.name.startswith((".", "_"))
         )
         if not paths:
-            raise DataError(f"{folder}: holds no {' or '.join(suffixes)} files")
+            raise DataError(f"{folder}: holds no {', '.join(suffixes[:-1])} or {suffixes[-1]} files")
     else:
         paths = [folder_or_files] if isinstance(folder_or_files, Path) else list(folder_or_files)
         if not paths:

@@ -1,5 +1,6 @@
 """What is in a file of jets, and everything that is wrong with it: `jetassay inspect FILE`."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -56,6 +57,7 @@ class Inspection:
     multiplicity: constituents of a jet; mean_multiplicity likewise
     truncated_jets, truncated_constituents: jets with more than 128 constituents, and how many those have too many
     outside:      rule of the schema's selection -> jets that it would drop
+    removed:      rule of the format -> constituents that it leaves out
     absent:       observed columns of the schema that the file lacks
     truth, unknown: branches that are truth, and that the schema does not know
     missing:      what the schema needs and the file lacks, as sentences
@@ -75,6 +77,7 @@ class Inspection:
     truncated_jets: int
     truncated_constituents: int
     outside: Mapping[str, int]
+    removed: Mapping[str, int]
     absent: tuple[str, ...]
     truth: tuple[str, ...]
     unknown: tuple[str, ...]
@@ -159,6 +162,7 @@ class _Survey:
         self._label_counts = np.zeros(len(schema.label_names), dtype=np.int64)
         self._constituents = self._truncated_jets = self._truncated_constituents = 0
         self._outside = dict.fromkeys((cut.rule for cut in schema.selection), 0)
+        self._removed: Counter[str] = Counter()
         self._findings: dict[tuple[str, str, str], list[IntArray]] = {}
         self._mass_columns = mass_columns(source, schema) if self._labels else ()
         self._masses: dict[str, list[FloatArray]] = {}
@@ -173,6 +177,7 @@ class _Survey:
         numbers = {name: as_float32(raw.numbers[name]) for name in self._numbers}
         labels = {name: raw.numbers[name] for name in self._labels}
         sampled = (np.arange(raw.start, raw.stop) % self._step) == 0
+        self._removed.update(raw.removed)
         for name, ragged in lists.items():
             self._columns[name].add(ragged.content, ragged.content[np.repeat(sampled, ragged.counts)])
         for name, values in numbers.items():
@@ -218,6 +223,7 @@ class _Survey:
             truncated_jets=self._truncated_jets,
             truncated_constituents=self._truncated_constituents,
             outside=self._outside,
+            removed=self._removed,
             absent=tuple(name for name in (*schema.constituents, *schema.columns) if name not in existing),
             truth=tuple(name for name in existing if schema.is_truth(name)),
             unknown=tuple(name for name in existing if not schema.is_truth(name) and name not in schema.observed),
@@ -261,6 +267,8 @@ def _facts(inspection: Inspection) -> Iterator[tuple[str, ...]]:
     yield "constituents", f"{mean}, {spread.low:g} to {spread.high:g}, median {spread.median:g}"
     cut = f"{inspection.truncated_constituents} constituents are cut when read"
     yield f"over {MAX_CONSTITUENTS}", f"{inspection.truncated_jets} jets, from which {cut}"
+    for rule, count in inspection.removed.items():
+        yield "left out", f"{count} constituents, {rule}"
     for rule, jets in inspection.outside.items():
         yield f"drop {rule}", f"{jets} jets"
     for title, names in (
