@@ -174,6 +174,17 @@ def test_a_network_of_weaver_that_is_known_needs_no_trust_and_gives_the_same(wri
     assert not (tmp_path / "models" / "mine" / "network.py").exists()
 
 
+def test_a_checkpoint_with_the_names_of_older_weaver_fits_the_network_of_today(write, add, make_batch):
+    model = write()
+    batch = make_batch([5, 40], width=4)
+    expected = weaver_logits(batch, model.checkpoint)
+    state = torch.load(model.checkpoint, weights_only=True)
+    old = {name.replace("in_proj.", "in_proj_"): tensor for name, tensor in state.items()}
+    assert old.keys() != state.keys()
+    torch.save(old, model.checkpoint)
+    np.testing.assert_allclose(add(model).embed(batch).scores, expected, atol=1e-4)
+
+
 def test_a_jet_is_the_same_in_any_batch_and_at_any_time(write, add, make_batch):
     backbone = add(write())
     jets = make_batch([1, 5, 40], width=4)
