@@ -42,6 +42,12 @@ def test_every_command_has_help_with_an_example(command):
     assert f"Example: jetassay {command}" in " ".join(result.output.split())
 
 
+def test_the_list_of_commands_breaks_no_sentence_off():
+    described = call("--help").output.split("Commands:")[1]
+    assert all(command in described for command in COMMANDS)
+    assert "..." not in described
+
+
 def test_help_imports_nothing_heavy():
     heavy = ["torch", "mlflow", "sklearn", "matplotlib", "seaborn", "uproot", "awkward", "pandas", "numba", "pythia8mc"]
     code = f"import sys, jetassay.cli; print([name for name in {heavy} if name in sys.modules])"

@@ -94,6 +94,7 @@ def test_the_summary_shows_table_and_places(shared_home, outcome):
     assert "Hbb 50%" in text
     assert str(shared_home / "workspace/reports/mine/report.html") in text
     assert "#/experiments/" in text
+    assert text.endswith("The pages at 127.0.0.1 open while `jetassay ui` runs.")
 
 
 def test_a_second_run_computes_no_embedding_and_gives_the_same_numbers(shared_home, jets_folder, outcome, monkeypatch):

@@ -183,6 +183,7 @@ def test_a_backbone_that_is_broken_or_without_weights_is_left_out_with_the_reaso
     cards, reasons = measurable_cards()
     assert reasons["in-pieces"].startswith("broken: ")
     assert reasons["far-away"].startswith("weights missing")
+    assert reasons["far-away"].endswith("jetassay fetch far-away")
     assert "jet-observables" in cards
     assert not cards.keys() & reasons.keys()
 

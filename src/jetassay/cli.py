@@ -140,7 +140,7 @@ def fetch(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be fetched, and where to.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Fetch official weights or a published dataset: resumed, verified, unpacked. Run it again to go on."""
+    """Fetch official weights or a published dataset. Resumed, verified, unpacked; run it again to go on."""
     from jetassay.fetching.fetch import carry_out, plan_fetch
     from jetassay.fetching.plan import describe
 
@@ -150,7 +150,7 @@ def fetch(
 
 @command("jetassay doctor")
 def doctor() -> None:
-    """Check the environment, and say which backbones and datasets are ready; exit code 1 if `run default` cannot."""
+    """Check the environment, backbones and datasets. Says what is ready; exit code 1 if `run default` cannot."""
     from jetassay.doctor import examine
 
     found = examine()
@@ -165,7 +165,7 @@ def card(
     output: Annotated[Path | None, typer.Option(help="Write a .md or .html file instead of printing.")] = None,
     force: Force = False,
 ) -> None:
-    """Show a backbone's card as a page: origin, inputs, training, numbers published and measured, limits."""
+    """Show a backbone's card as a page. Origin, inputs, training, numbers published and measured, limits."""
     from jetassay.backbones.catalogue import backbone_cards
     from jetassay.report.card_page import card_page
 
@@ -186,7 +186,7 @@ def simulate(
     quiet: Quiet = False,
     force: Force = False,
 ) -> None:
-    """Simulate jets in the JetClass schema with Pythia 8, a parametric detector and FastJet."""
+    """Simulate jets in the JetClass schema. By Pythia 8, a parametric detector and FastJet."""
     from jetassay.jets.classes import CLASS_NAMES
     from jetassay.simulation.recipe import Recipe
     from jetassay.simulation.sample import simulate as run_simulation
@@ -207,7 +207,7 @@ def inspect(
         bool, typer.Option("--suggest-card", help="Print a dataset card guessed from the columns, to be edited.")
     ] = False,
 ) -> None:
-    """Show a file's schema, counts, ranges and every problem found; exit code 1 if there is one."""
+    """Show a file's schema, counts, ranges and problems. Exit code 1 if there is a problem."""
     from jetassay.jets.catalogue import find_schema
     from jetassay.jets.inspection import inspect_file, render
     from jetassay.jets.suggesting import suggest_card as suggest
@@ -230,7 +230,7 @@ def convert(
     quiet: Quiet = False,
     force: Force = False,
 ) -> None:
-    """Write files of jets in another format, every jet of them; prints jets in and jets out."""
+    """Write files of jets in another format. Every jet of them; prints jets in and jets out."""
     from jetassay.jets.catalogue import find_schema
     from jetassay.jets.converting import convert_files
 
@@ -253,7 +253,7 @@ def embed(
     quiet: Quiet = False,
     force: Force = False,
 ) -> None:
-    """Embed files of jets with one backbone: columns source_file, entry_index, emb_0 and so on."""
+    """Embed files of jets with one backbone. Columns: source_file, entry_index, emb_0 and so on."""
     from jetassay.backbones.catalogue import backbone_cards, find_card
     from jetassay.backbones.loading import load_backbone
     from jetassay.backbones.trust import trusting
@@ -294,7 +294,7 @@ def add_weaver(
     trust_code: TrustCode = False,
     quiet: Quiet = False,
 ) -> None:
-    """Make a backbone of a network trained with weaver: a folder with card, data configuration and weights."""
+    """Make a backbone of a network trained with weaver. A folder with card, data configuration and weights."""
     from jetassay import adding
     from jetassay.backbones.trust import trusting
 
@@ -338,7 +338,7 @@ def export(
     quiet: Quiet = False,
     force: Force = False,
 ) -> None:
-    """Write a backbone's embeddings as CSV, one row a jet, with truth label and jet columns.
+    """Write a backbone's embeddings as CSV. One row a jet, with truth label and jet columns.
 
     What the store lacks is computed.
     """
@@ -370,7 +370,7 @@ def ui(
 
 @command("jetassay throughput")
 def throughput(quiet: Quiet = False) -> None:
-    """Run `benchmarks/` with pytest-benchmark, save the JSON and log it to MLflow."""
+    """Measure jets per second with pytest-benchmark. Runs `benchmarks/`, saves the JSON and logs it to MLflow."""
     from jetassay.throughput import run_benchmarks
 
     print(run_benchmarks(reporter=Reporter(quiet=quiet)))
@@ -381,7 +381,7 @@ def train_mini(
     names: Annotated[list[str] | None, typer.Argument(help="Which of the shipped backbones; all if not given.")] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Train the weights that ship: simulate, train, measure, write weights and card."""
+    """Train the weights that ship. Simulates, trains, measures, writes weights and card."""
     from jetassay.training.mini import train_mini as run_training
 
     for path in run_training(names or None, reporter=Reporter(quiet=quiet)):

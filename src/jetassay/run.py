@@ -31,7 +31,9 @@ class SuiteOutcome:
         missing += "".join(f"\nmissing: {each}" for each in self.problems)
         space = max(len(name) for name in self.links)
         where = "\n".join(f"{name.ljust(space)}  {place}" for name, place in self.links.items())
-        return f"{self.results.table(width=width)}\n{missing}\n{where}"
+        served = any("//127.0.0.1" in place for place in self.links.values())
+        hint = "\nThe pages at 127.0.0.1 open while `jetassay ui` runs." if served else ""
+        return f"{self.results.table(width=width)}\n{missing}\n{where}{hint}"
 
 
 def run_suite(suite: Suite, *, device: str = "cpu", reporter: Reporter) -> SuiteOutcome:

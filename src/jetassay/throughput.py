@@ -90,7 +90,7 @@ def measurable_cards() -> "tuple[dict[str, Card], dict[str, str]]":
         if isinstance(card, Broken):
             reasons[name] = f"broken: {card.reason}"
         elif weights_state(card) == "weights missing":
-            reasons[name] = "weights missing; `jetassay run official` says how to get the official ones"
+            reasons[name] = f"weights missing; official ones come with: jetassay fetch {name}"
         else:
             cards[name] = card
     return cards, reasons
