@@ -2,6 +2,7 @@
 
 import pytest
 from matplotlib import pyplot as plt
+from matplotlib.colors import to_hex
 
 from jetassay.report.figures import auc_figure
 
@@ -12,3 +13,16 @@ def test_the_bars_of_one_minus_auc_span_the_interval(frame):
     low, high = shown["alpha"].lines[2][0].get_segments()[0][:, 1]  # Hbb stands first
     plt.close(figure)
     assert (low, high) == (pytest.approx(1 - 0.953), pytest.approx(1 - 0.947))
+
+
+def colour_of(figure, backbone):
+    bars = {each.get_label(): each.lines[2][0] for each in figure.axes[0].containers}
+    plt.close(figure)
+    return to_hex(bars[backbone].get_color()[0])
+
+
+def test_a_backbone_has_one_colour_where_others_have_no_score_too(frame):
+    beta_first = frame.sort_values("backbone", ascending=False, kind="stable")  # alpha alone has zero-shot scores
+    colours = {colour_of(auc_figure(beta_first, task=task), "alpha") for task in ("probe", "zero-shot")}
+    assert len(colours) == 1
+    assert colour_of(auc_figure(beta_first), "beta-long-name") not in colours

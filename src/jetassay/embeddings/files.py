@@ -36,7 +36,7 @@ def embed_files(
     """
     check_output(output, force=force)
     if scores and not backbone.labels:
-        raise ConfigError(f"'{backbone.card.reference}' has no classifier head, so it gives no scores; leave --scores out")
+        raise ConfigError(f"'{backbone.card.reference}' has no classifier head: no scores to give; leave --scores out")
     reporter = reporter or Reporter(quiet=True)
     dataset = open_dataset("files", files, schema=schema, selection=(), reporter=reporter)
     given = {file.path: file for file in dataset.files}

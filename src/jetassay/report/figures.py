@@ -40,13 +40,19 @@ def auc_figure(frame: pd.DataFrame, *, task: str = "probe") -> "Figure":
     """1 - AUC of every signal against QCD on a log scale, a marker per backbone, bars of 68 %."""
     chosen = scores_by_signal(frame, "auc", task=task).dropna(subset=["value"])
     flipped = chosen.assign(value=1 - chosen["value"], low=1 - chosen["high"], high=1 - chosen["low"])
-    return _dots(flipped, label="1 − AUC  (lower is better)", title=f"Each signal against QCD, {DISCRIMINATION[task]}")
+    return _dots(
+        flipped,
+        styles=_styles(frame),
+        label="1 − AUC  (lower is better)",
+        title=f"Each signal against QCD, {DISCRIMINATION[task]}",
+    )
 
 
 def rejection_figure(frame: pd.DataFrame, *, task: str = "probe") -> "Figure":
     """Background rejection at each class's working point; an arrow where only a lower limit is known."""
     return _dots(
         scores_by_signal(frame, REJECTION, task=task),
+        styles=_styles(frame),
         label=r"background rejection $1/\varepsilon_B$",
         title=f"Each signal against QCD at its working point, {DISCRIMINATION[task]}",
         ticks={name: f"{JET_CLASSES[name].tex}\n{100 * JET_CLASSES[name].working_point:g} %" for name in SIGNAL_NAMES},
@@ -77,7 +83,7 @@ def throughput_figure(frame: pd.DataFrame) -> "Figure":
     figure, axes = plt.subplots(figsize=(7, 0.6 + 0.4 * len(chosen)))
     values = chosen["value"].astype(float).to_numpy()
     low, high = chosen["low"].astype(float).to_numpy(), chosen["high"].astype(float).to_numpy()
-    colours = [_STYLES[k % len(_STYLES)][0] for k in range(len(chosen))]
+    colours = [_styles(frame)[name][0] for name in chosen["backbone"]]
     axes.barh(list(chosen["backbone"]), values, xerr=[values - low, high - values], color=colours)
     for row, value in enumerate(values):
         axes.annotate(f" {value:,.0f}", (max(value, high[row]), row), va="center")
@@ -88,7 +94,20 @@ def throughput_figure(frame: pd.DataFrame) -> "Figure":
     return figure
 
 
-def _dots(scores: pd.DataFrame, *, label: str, title: str, ticks: dict[str, str] | None = None) -> "Figure":
+def _styles(frame: pd.DataFrame) -> dict[str, tuple[str, str]]:
+    """Colour and marker of each backbone, the same in every figure of the frame."""
+    names = dict.fromkeys(frame["backbone"].dropna())
+    return {name: _STYLES[k % len(_STYLES)] for k, name in enumerate(names)}
+
+
+def _dots(
+    scores: pd.DataFrame,
+    *,
+    styles: dict[str, tuple[str, str]],
+    label: str,
+    title: str,
+    ticks: dict[str, str] | None = None,
+) -> "Figure":
     import matplotlib.pyplot as plt
 
     signals = [name for name in SIGNAL_NAMES if name in set(scores["signal"])]
@@ -99,7 +118,7 @@ def _dots(scores: pd.DataFrame, *, label: str, title: str, ticks: dict[str, str]
         shift = 0.7 * ((k + 0.5) / len(backbones) - 0.5)
         x = np.arange(len(signals)) + shift
         value, low, high = (rows[name].astype("float64").to_numpy(na_value=np.nan) for name in ("value", "low", "high"))
-        colour, marker = _STYLES[k % len(_STYLES)]
+        colour, marker = styles[backbone]
         limit = np.isnan(value) & ~np.isnan(low)
         bars = np.nan_to_num(np.stack([value - low, high - value]))
         axes.errorbar(x, value, yerr=np.clip(bars, 0, None), fmt=marker, color=colour, label=backbone, markersize=5.5)
