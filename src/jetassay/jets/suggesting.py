@@ -115,6 +115,7 @@ def _guess(source: Source, form: str, tree: str, feature_names: Mapping[str, str
     numbers = _matched(_NUMBERS, [name for name in singles if name not in hidden and name != label])
     if "part_px" in lists:  # the direction is known; what else there is would only be asked to agree with it
         lists = {name: column for name, column in lists.items() if name not in {"part_pt", "part_eta", "part_phi"}}
+    counters = {f"n{name}" for name in source.lists}  # of arrays in ROOT files
     used = {*lists.values(), *numbers.values(), *one_hot, label}
     mask = next((name for name in source.lists if name.lower().rpartition("/")[2] in {"mask", "valid"}), None)
     sample = _sample(source, [name for name in lists.values() if name in source.lists], label)
@@ -133,7 +134,7 @@ def _guess(source: Source, form: str, tree: str, feature_names: Mapping[str, str
         left=tuple(
             name
             for name in (*source.lists, *singles, *series)
-            if name not in used | hidden | {mask} and f"{name}[0]" not in (*source.numbers, *source.lists)
+            if name not in used | hidden | counters | {mask} and f"{name}[0]" not in (*source.numbers, *source.lists)
         ),
     )
 
