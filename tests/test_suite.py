@@ -83,6 +83,7 @@ def test_a_suite_moves_to_other_jets_and_keeps_what_it_measures(tmp_path):
     moved = default.on(dataset="jetclass", folder=tmp_path)
     assert (moved.dataset.card, moved.dataset.folder, moved.dataset.jets) == ("jetclass", tmp_path, None)
     assert (moved.probe, moved.backbones) == (default.probe, default.backbones)
+    assert moved.name == "default-on-jetclass"
     assert default.on() is default
     assert default.on(folder=tmp_path).dataset.model_dump(exclude_defaults=True) == {
         "card": "jetclass-sim",

@@ -1,5 +1,6 @@
 """WHAT is compared: a suite is a TOML file under `suites/`, checked key by key."""
 
+import re
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -142,15 +143,20 @@ class Suite(Record):
         return self
 
     def on(self, *, dataset: str | None = None, folder: Path | None = None, limit: int | None = None) -> "Suite":
-        """The same suite on other jets: another dataset's card, other files of the same one, or fewer of each."""
-        choice = self.dataset
+        """The same suite on other jets: another dataset's card, other files of the same one, or fewer of each.
+
+        On another dataset it has another name, so that neither result takes the place of the other.
+        """
+        choice, name = self.dataset, self.name
         if dataset is not None and dataset != choice.card:
             choice = DatasetChoice(card=dataset, folder=folder, on_invalid=choice.on_invalid)
+            slug = re.sub(r"[^a-z0-9]+", "-", Path(dataset).stem.lower()).strip("-")
+            name = f"{self.name}-on-{slug}"
         elif folder is not None:
             choice = choice.model_copy(update={"folder": folder, **dict.fromkeys(SIMULATED)})
         if limit is not None:
             choice = DatasetChoice.model_validate(choice.model_dump() | {"limit": limit})
-        return self if choice is self.dataset else self.model_copy(update={"dataset": choice})
+        return self if choice is self.dataset else self.model_copy(update={"name": name, "dataset": choice})
 
 
 def read_suite(path: Path) -> Suite:

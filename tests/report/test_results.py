@@ -69,6 +69,12 @@ def test_a_suite_that_was_not_run_says_how_to_run_it(saved):
         load_results("other")
 
 
+def test_results_are_found_by_the_suite_file_too_and_others_are_named(saved):
+    assert load_results("somewhere/mine.toml").suite == "mine"
+    with pytest.raises(ConfigError, match="There are results of: mine"):
+        load_results("other")
+
+
 def test_damaged_results_are_named(saved):
     (saved.folder / "scores.parquet").write_bytes(b"not parquet")
     with pytest.raises(ConfigError, match="cannot be read"):

@@ -129,7 +129,11 @@ def results_folder(suite: str) -> Path:
 
 
 def load_results(suite: str) -> Results:
-    """The last results of `suite`. Raises `ConfigError` where it was not run yet or its files are damaged."""
+    """The last results of `suite`, a name or a suite's own file.
+
+    Raises `ConfigError` where it was not run yet or its files are damaged.
+    """
+    asked, suite = suite, Path(suite).stem if suite.endswith(".toml") else suite
     folder = results_folder(suite)
     try:
         frame = pd.read_parquet(folder / "scores.parquet")
@@ -138,7 +142,11 @@ def load_results(suite: str) -> Results:
         title, protocol = about.pop("title"), about.pop("protocol")
         frame = frame[list(COLUMNS)]
     except FileNotFoundError as error:
-        raise ConfigError(f"{folder}: no results of suite '{suite}'; run it first: jetassay run {suite}") from error
+        there = sorted(path.parent.name for path in folder.parent.glob("*/scores.parquet"))
+        raise ConfigError(
+            f"{folder}: no results of suite '{suite}'; run it first: jetassay run {asked}. "
+            f"There are results of: {', '.join(there) or 'none'}."
+        ) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{folder}: results cannot be read ({error}); run again: jetassay run {suite}") from error
     return Results(suite=suite, title=title, frame=frame, counts=counts, provenance=about, protocol=protocol)
