@@ -96,3 +96,12 @@ def test_a_suite_can_take_fewer_entries_of_each_file(tmp_path):
     assert default.on(limit=10).dataset.limit == 10
     moved = default.on(dataset="jetclass", folder=tmp_path, limit=10).dataset
     assert (moved.card, moved.folder, moved.limit) == ("jetclass", tmp_path, 10)
+
+
+def test_other_labels_may_be_signal_and_background(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(GOOD + '[probe]\nsignals = ["quark"]\nbackground = "gluon"\n')
+    assert read_suite(path).probe.signals == ("quark",)
+    path.write_text(GOOD + '[probe]\nsignals = ["gluon"]\nbackground = "gluon"\n')
+    with pytest.raises(ConfigError, match="gluon is the background"):
+        read_suite(path)

@@ -9,7 +9,6 @@ import pandas as pd
 
 from jetassay.errors import ConfigError, LeakageError, WeightsError
 from jetassay.jets.catalogue import find_dataset_card, open_card
-from jetassay.jets.classes import BACKGROUND
 from jetassay.jets.dataset import DataFile, Dataset, open_dataset, require_jets, split_files
 from jetassay.jets.peaks import check_labels
 from jetassay.progress import Reporter
@@ -139,9 +138,11 @@ def split_jets(suite: Suite, dataset: Dataset) -> Files:
     files = split_files(dataset, seed=split.seed, train=split.train, validation=split.validation, test=split.test)
     if suite.probe is not None:
         for some in files.values():
-            require_jets(dataset, classes=(BACKGROUND, *suite.probe.signals), minimum=2, files=some)
+            require_jets(dataset, classes=(suite.probe.background, *suite.probe.signals), minimum=2, files=some)
     if suite.zero_shot is not None:
-        require_jets(dataset, classes=(BACKGROUND, *suite.zero_shot.signals), minimum=2, files=files["test"])
+        require_jets(
+            dataset, classes=(suite.zero_shot.background, *suite.zero_shot.signals), minimum=2, files=files["test"]
+        )
     return files
 
 

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from jetassay.errors import ConfigError
 from jetassay.jets.classes import BACKGROUND, SIGNAL_NAMES
@@ -47,47 +47,53 @@ class SplitChoice(Record):
     test: int = Field(gt=0)
 
 
-def _known_signals(signals: tuple[str, ...]) -> tuple[str, ...]:
-    unknown = sorted(set(signals) - set(SIGNAL_NAMES))
-    if unknown:
-        known = f"{', '.join(SIGNAL_NAMES)} (the background is {BACKGROUND})"
-        raise ValueError(f"unknown signals {', '.join(unknown)}; known: {known}")
-    return signals
+class Against(Record):
+    """Which classes are measured against which; without a word, the nine signals of JetClass against QCD.
 
+    Where the background is QCD, signals are those of JetClass; against another label of a dataset, any of its labels.
+    """
 
-Signals = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_known_signals)]
-
-
-class ProbeChoice(Record):
-    """The linear probe of every signal against the background."""
-
-    signals: Signals = SIGNAL_NAMES
+    signals: tuple[str, ...] = Field(default=SIGNAL_NAMES, min_length=1)
+    background: str = BACKGROUND
     seed: Seed = 0
 
+    @model_validator(mode="after")
+    def _known_signals(self) -> Self:
+        unknown = sorted(set(self.signals) - set(SIGNAL_NAMES)) if self.background == BACKGROUND else []
+        if unknown:
+            known = f"{', '.join(SIGNAL_NAMES)} (the background is {BACKGROUND})"
+            raise ValueError(f"unknown signals {', '.join(unknown)}; known: {known}")
+        if self.background in self.signals:
+            raise ValueError(f"{self.background} is the background and cannot be a signal too")
+        return self
 
-class ZeroShotChoice(Record):
+
+class ProbeChoice(Against):
+    """The linear probe of every signal against the background."""
+
+
+class ZeroShotChoice(Against):
     """A classifier's own outputs: every signal against the background, and all classes together.
 
     groupings: how outputs stand for classes, before the groupings that ship
     """
 
-    signals: Signals = SIGNAL_NAMES
     groupings: tuple[Grouping, ...] = ()
-    seed: Seed = 0
 
     @model_validator(mode="after")
     def _no_output_on_both_sides(self) -> Self:
         for grouping in self.groupings:
             for signal in self.signals:
-                shared = grouping.shared(signal, BACKGROUND)
+                shared = grouping.shared(signal, self.background)
                 if shared:
-                    raise ValueError(f"on both sides of {signal} against {BACKGROUND}: {', '.join(shared)}")
+                    raise ValueError(f"on both sides of {signal} against {self.background}: {', '.join(shared)}")
         return self
 
 
 class SimilarityChoice(Record):
-    """CKA between all pairs of backbones on the test jets."""
+    """CKA between all pairs of backbones on the test jets, and on those of the background alone."""
 
+    background: str = BACKGROUND
     permutations: int = Field(default=99, gt=0)
     seed: Seed = 0
 

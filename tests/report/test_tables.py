@@ -70,3 +70,12 @@ def test_a_missing_number_is_never_drawn_as_zero(frame):
 
 def test_throughput_shows_the_spread(frame):
     assert throughput_cells(frame).loc["alpha", "jets/s"] == "512 (500 to 530)"
+
+
+def test_labels_of_other_datasets_are_shown_after_those_of_jetclass(frame):
+    renamed = frame.assign(
+        signal=frame["signal"].replace({"Hbb": "quark"}), background=frame["background"].replace({"QCD": "gluon"})
+    )
+    assert leaderboard_cells(renamed, "auc").columns.tolist() == ["Tbl", "quark"]
+    assert "against gluon" in leaderboard_text(renamed, width=100)
+    assert "quark 50%" in leaderboard_text(renamed, width=100)

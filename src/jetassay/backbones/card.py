@@ -15,6 +15,7 @@ from jetassay.records import Record, parse_record, read_toml
 LAYER_NAME = r"[a-z0-9]+(-[a-z0-9]+)*"
 
 Role = Literal["backbone", "floor", "control"]
+CARD_NAME = r"^[a-z0-9][a-z0-9-]*$"
 
 
 class Weights(Record):
@@ -81,7 +82,7 @@ class Card(Record):
     max_constituents: jets are cut to this many constituents of highest pT
     """
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    name: str = Field(pattern=CARD_NAME)
     title: str
     role: Role = "backbone"
     architecture: str = Field(pattern=r"^[\w.]+:\w+$")
@@ -190,7 +191,12 @@ def read_card(path: Path) -> Card:
     table = read_toml(path)
     twin_of = table.get("untrained_twin_of")
     if isinstance(twin_of, str):
-        original = read_toml(path.parent.parent / twin_of / "card.toml")
+        if re.fullmatch(CARD_NAME, twin_of) is None:
+            raise ConfigError(f"{path}: untrained_twin_of: '{twin_of}' is not the name of a card")
+        try:
+            original = read_toml(path.parent.parent / twin_of / "card.toml")
+        except ConfigError as error:
+            raise ConfigError(f"{path}: untrained_twin_of: {error}") from error
         inherited: dict[str, Any] = {
             key: original[key]
             for key in (

@@ -1,13 +1,14 @@
 """Figures of one suite: what the eye should see first. Each function takes the result frame and writes one PNG."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from jetassay.jets.classes import JET_CLASSES, SIGNAL_NAMES
-from jetassay.report.tables import DISCRIMINATION, REJECTION, matrix, scores_by_signal
+from jetassay.jets.classes import in_order, jet_class
+from jetassay.report.tables import DISCRIMINATION, REJECTION, background_of, matrix, scores_by_signal
 from jetassay.whole_files import whole_file
 
 if TYPE_CHECKING:
@@ -37,14 +38,14 @@ def draw_all(frame: pd.DataFrame, folder: Path) -> list[Path]:
 
 
 def auc_figure(frame: pd.DataFrame, *, task: str = "probe") -> "Figure":
-    """1 - AUC of every signal against QCD on a log scale, a marker per backbone, bars of 68 %."""
+    """1 - AUC of every signal against the background on a log scale, a marker per backbone, bars of 68 %."""
     chosen = scores_by_signal(frame, "auc", task=task).dropna(subset=["value"])
     flipped = chosen.assign(value=1 - chosen["value"], low=1 - chosen["high"], high=1 - chosen["low"])
     return _dots(
         flipped,
         styles=_styles(frame),
         label="1 − AUC  (lower is better)",
-        title=f"Each signal against QCD, {DISCRIMINATION[task]}",
+        title=f"Each signal against {background_of(frame)}, {DISCRIMINATION[task]}",
     )
 
 
@@ -54,8 +55,8 @@ def rejection_figure(frame: pd.DataFrame, *, task: str = "probe") -> "Figure":
         scores_by_signal(frame, REJECTION, task=task),
         styles=_styles(frame),
         label=r"background rejection $1/\varepsilon_B$",
-        title=f"Each signal against QCD at its working point, {DISCRIMINATION[task]}",
-        ticks={name: f"{JET_CLASSES[name].tex}\n{100 * JET_CLASSES[name].working_point:g} %" for name in SIGNAL_NAMES},
+        title=f"Each signal against {background_of(frame)} at its working point, {DISCRIMINATION[task]}",
+        ticks=lambda name: f"{jet_class(name).tex}\n{100 * jet_class(name).working_point:g} %",
     )
 
 
@@ -106,11 +107,11 @@ def _dots(
     styles: dict[str, tuple[str, str]],
     label: str,
     title: str,
-    ticks: dict[str, str] | None = None,
+    ticks: Callable[[str], str] = lambda name: jet_class(name).tex,
 ) -> "Figure":
     import matplotlib.pyplot as plt
 
-    signals = [name for name in SIGNAL_NAMES if name in set(scores["signal"])]
+    signals = in_order(scores["signal"])
     backbones = list(dict.fromkeys(scores["backbone"]))
     figure, axes = plt.subplots(figsize=(10.5, 4.6))
     for k, backbone in enumerate(backbones):
@@ -128,8 +129,7 @@ def _dots(
         axes.errorbar(x[open_above], value[open_above], yerr=0.4 * value[open_above], lolims=True, fmt="none",
                       color=colour)  # fmt: skip
     axes.set_yscale("log")
-    names = ticks or {name: JET_CLASSES[name].tex for name in signals}
-    axes.set_xticks(range(len(signals)), [names[name] for name in signals])
+    axes.set_xticks(range(len(signals)), [ticks(name) for name in signals])
     for edge in range(len(signals) - 1):
         axes.axvline(edge + 0.5, color="0.9", linewidth=0.8, zorder=0)
     axes.grid(axis="y", which="both", color="0.93")

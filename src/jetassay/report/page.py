@@ -8,7 +8,14 @@ from typing import Any
 
 import pandas as pd
 
-from jetassay.report.tables import DISCRIMINATION, REJECTION, leaderboard_cells, multiclass_cells, throughput_cells
+from jetassay.report.tables import (
+    DISCRIMINATION,
+    REJECTION,
+    background_of,
+    leaderboard_cells,
+    multiclass_cells,
+    throughput_cells,
+)
 from jetassay.whole_files import whole_file
 
 _STYLE = """
@@ -43,7 +50,7 @@ def write_page(
         if task not in set(frame["task"]):
             continue
         parts += [
-            f"<h2>Each signal against QCD: AUC ({how})</h2>",
+            f"<h2>Each signal against {html.escape(background_of(frame))}: AUC ({how})</h2>",
             _table(leaderboard_cells(frame, "auc", task=task), "backbone"),
         ]
         parts += [

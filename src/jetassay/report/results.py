@@ -18,6 +18,7 @@ from jetassay.report.tables import (
     DISCRIMINATION,
     REJECTION,
     aligned,
+    background_of,
     leaderboard_cells,
     leaderboard_text,
     markdown,
@@ -118,7 +119,8 @@ class Results:
             return self.title
         auc, rejection = (leaderboard_cells(self.shown, metric) for metric in ("auc", REJECTION))
         return (
-            f"{self.title}\n\nAUC of each signal against QCD\n\n{markdown(auc, corner='backbone')}\n\n"
+            f"{self.title}\n\nAUC of each signal against {background_of(self.frame)}\n\n"
+            f"{markdown(auc, corner='backbone')}\n\n"
             f"Background rejection at each class's working point\n\n{markdown(rejection, corner='backbone')}"
         )
 

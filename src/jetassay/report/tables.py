@@ -8,7 +8,7 @@ import math
 
 import pandas as pd
 
-from jetassay.jets.classes import JET_CLASSES, SIGNAL_NAMES
+from jetassay.jets.classes import BACKGROUND, in_order, jet_class
 
 DISCRIMINATION = {"probe": "linear probe", "zero-shot": "the classifier's own outputs"}
 """Tasks that measure every signal against the background, in the order of the report, and how figures call them."""
@@ -47,8 +47,13 @@ def scores_by_signal(frame: pd.DataFrame, metric: str, *, task: str) -> pd.DataF
     chosen = frame[(frame["task"] == task) & (frame["metric"] == metric) & frame["signal"].notna()]
     if metric != REJECTION:
         return chosen
-    own = chosen["signal"].map(lambda name: JET_CLASSES[name].working_point)
+    own = chosen["signal"].map(lambda name: jet_class(name).working_point)
     return chosen[chosen["working_point"].astype(float).sub(own.astype(float)).abs() < 1e-9]
+
+
+def background_of(frame: pd.DataFrame) -> str:
+    """What signals are measured against in these scores."""
+    return " and ".join(dict.fromkeys(frame.loc[frame["signal"].notna(), "background"].dropna())) or BACKGROUND
 
 
 def leaderboard_cells(frame: pd.DataFrame, metric: str, *, task: str = "probe") -> pd.DataFrame:
@@ -58,7 +63,7 @@ def leaderboard_cells(frame: pd.DataFrame, metric: str, *, task: str = "probe") 
     cells = chosen.assign(cell=[cell(row) for _, row in chosen.iterrows()])
     table = cells.pivot(index="backbone", columns="signal", values="cell")
     order = list(dict.fromkeys(frame["backbone"].dropna()))
-    signals = [name for name in SIGNAL_NAMES if name in table.columns]
+    signals = in_order(table.columns)
     return table.reindex(index=[name for name in order if name in table.index], columns=signals).fillna("-")
 
 
@@ -79,7 +84,7 @@ def leaderboard_text(frame: pd.DataFrame, *, width: int, task: str = "probe") ->
     rejection = leaderboard_cells(frame, REJECTION, task=task)
     renamed = rejection.rename(columns={name: _with_working_point(name) for name in rejection.columns})
     blocks = {
-        f"AUC of each signal against QCD ({how})": auc,
+        f"AUC of each signal against {background_of(frame)} ({how})": auc,
         f"Background rejection 1/eps_B at the signal efficiency in the heading ({how})": renamed,
         f"All classes together ({how})": multiclass_cells(frame, task=task),
     }
@@ -143,7 +148,7 @@ def throughput_cells(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _with_working_point(name: str) -> str:
-    return f"{name} {100 * JET_CLASSES[name].working_point:g}%"
+    return f"{name} {100 * jet_class(name).working_point:g}%"
 
 
 def _decimals(value: float) -> int:
