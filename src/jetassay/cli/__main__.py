@@ -1,0 +1,5 @@
+"""`python -m jetassay.cli`."""
+
+from jetassay.cli import main
+
+main()
