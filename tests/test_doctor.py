@@ -63,11 +63,11 @@ def test_files_in_the_named_folder_make_a_dataset_ready(room, monkeypatch, tmp_p
 
 
 def test_each_dataset_is_known_by_its_own_kind_of_file(room):
-    for name in ("jetclass", "toplandscape"):
+    for name in ("jetclass", "quarkgluon"):
         (room / "cache" / "datasets" / name).mkdir(parents=True)
-        (room / "cache" / "datasets" / name / "train.h5").write_bytes(b"x")
+        (room / "cache" / "datasets" / name / "train.npz").write_bytes(b"x")
     found = rows(examine())
-    assert found["datasets"].text.split(", ") == ["jetclass-sim", "toplandscape"]
+    assert found["datasets"].text.split(", ") == ["jetclass-sim", "quarkgluon"]
     assert found["jetclass"].text.startswith("no files")
 
 
