@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jetassay import steps
+from jetassay import scoring, steps
 from jetassay.jets.dataset import open_dataset
 from jetassay.progress import Reporter
 from jetassay.suite import Suite
@@ -42,7 +42,7 @@ def test_each_task_gets_the_jets_of_its_split(home, suite, dataset, monkeypatch)
     splits = steps.split_jets(suite, dataset)
     backbones = steps.load_backbones(suite, device="cpu", reporter=QUIET)
     embedded = steps.embed_all(suite, backbones, dataset, splits, reporter=QUIET)
-    steps.score_all(suite, embedded, splits, reporter=QUIET)
+    scoring.score_all(suite, embedded, splits, reporter=QUIET)
     expected = {split: {file.digest for file in files} for split, files in splits.items()}
     assert {name: files_of(seen[name]) for name in expected} == expected
     assert all(files_of(seen[name]) == expected["test"] for name in suite.backbones)
@@ -52,6 +52,6 @@ def test_each_task_gets_the_jets_of_its_split(home, suite, dataset, monkeypatch)
 def test_a_score_carries_the_digest_of_its_jets_and_weights(home, suite, dataset, jets_folder):
     backbones = steps.load_backbones(suite, device="cpu", reporter=QUIET)
     score = Score(task="probe", task_version=1, metric="auc", value=0.5, backbone="mlp-untrained")
-    row = steps.Scored([score]).frame(suite, dataset, backbones).iloc[0]
+    row = scoring.Scored([score]).frame(suite, dataset, backbones).iloc[0]
     assert row["data_digest"] == open_dataset("other", jets_folder, schema="jetclass").digest
     assert row["weights_sha256"] == backbones["mlp-untrained"].weights_sha256

@@ -7,7 +7,8 @@ from jetassay.bookkeeping import Clock, count_jets, provenance_of, settings_dige
 from jetassay.errors import ConfigError
 from jetassay.progress import Reporter
 from jetassay.report.results import Results
-from jetassay.steps import embed_all, find_jets, load_backbones, measure_throughput, score_all, split_jets
+from jetassay.scoring import score_all
+from jetassay.steps import embed_all, find_jets, load_backbones, measure_throughput, split_jets
 from jetassay.suite import Suite
 from jetassay.tasks.further import require_tasks
 
@@ -48,7 +49,7 @@ def run_suite(suite: Suite, *, device: str = "cpu", reporter: Reporter) -> Suite
     from jetassay.tracking.runs import open_suite_run
 
     clock = Clock()
-    require_tasks(suite.tasks)
+    require_tasks(suite.chosen)
     with stop_on_sigterm():
         with clock("backbones"):
             backbones = load_backbones(suite, device=device, reporter=reporter)
@@ -71,6 +72,7 @@ def run_suite(suite: Suite, *, device: str = "cpu", reporter: Reporter) -> Suite
                 counts=count_jets(embedded, splits),
                 provenance=provenance_of(suite, dataset, backbones, embedded, clock=clock, device=device),
                 protocol=scored.protocol,
+                tables=scored.tables,
             )
             results.save()
             with clock("report"):

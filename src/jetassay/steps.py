@@ -1,73 +1,22 @@
 """The steps that `run.py` names in order: each joins two stages, and decides nothing that belongs to a stage."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-import pandas as pd
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from jetassay.errors import ConfigError, LeakageError, WeightsError
 from jetassay.jets.catalogue import find_dataset_card, open_card
 from jetassay.jets.dataset import DataFile, Dataset, open_dataset, require_jets, split_files
 from jetassay.jets.peaks import check_labels
 from jetassay.progress import Reporter
-from jetassay.records import Record
 from jetassay.suite import SIMULATED, DatasetChoice, Suite
-from jetassay.tasks.samples import JetKeys, Sample, Splits
-from jetassay.tasks.score import Context, Outcome, Score, result_frame
+from jetassay.tasks.score import Score
 
 if TYPE_CHECKING:
     from jetassay.backbones.protocol import Backbone
     from jetassay.embeddings.embedded import Embedded
 
 Files = Mapping[str, tuple[DataFile, ...]]
-
-
-@dataclass(slots=True)
-class Scored:
-    """Scores, what could not be scored, what is not defined, and how the scores are defined."""
-
-    scores: list[Score] = field(default_factory=list)
-    problems: tuple[str, ...] = ()
-    unavailable: dict[str, list[str]] = field(default_factory=dict)
-    protocol: str = ""
-
-    def take(
-        self, outcome: Outcome[Any], *, task: str, protocol: str, backbone: str = "", layer: str | None = None
-    ) -> None:
-        """Add what a task gave; `protocol` says how its scores are defined."""
-        self.scores += [replace(score, layer=layer) for score in outcome.scores]
-        where = f"{backbone}, {task}" if backbone else task
-        self.problems += tuple(f"{where}, {what}: {why}" for what, why in outcome.problems.items())
-        for what, why in outcome.undefined.items():
-            self.unavailable.setdefault(f"{task}, {what}: {why}", []).append(backbone)
-        said = (protocol, *outcome.notes) if outcome.scores else ()
-        paragraphs = self.protocol.split("\n\n") if self.protocol else []
-        self.protocol = "\n\n".join(dict.fromkeys([*paragraphs, *said]))
-
-    @property
-    def undefined(self) -> tuple[str, ...]:
-        """What no score exists of, one sentence for each reason; nothing is missing."""
-        return tuple(f"{', '.join(names)}: {reason}" for reason, names in self.unavailable.items())
-
-    def frame(self, suite: Suite, dataset: Dataset, backbones: "Mapping[str, Backbone]") -> pd.DataFrame:
-        """The long result frame."""
-        data_digest = dataset.digest
-        return result_frame(
-            (
-                Context(
-                    suite=suite.name,
-                    dataset=dataset.name,
-                    data_digest=data_digest,
-                    split_seed=suite.split.seed,
-                    weights_sha256=backbones[score.backbone].weights_sha256,
-                    dtype=suite.dtype,
-                ),
-                score,
-            )
-            for score in self.scores
-        )
 
 
 def load_backbones(suite: Suite, *, device: str, reporter: Reporter) -> "dict[str, Backbone]":
@@ -165,81 +114,6 @@ def embed_all(
         )
         for name, backbone in backbones.items()
     }
-
-
-def score_all(suite: Suite, embedded: "Mapping[str, Embedded]", splits: Files, *, reporter: Reporter) -> Scored:
-    """Every task of the suite on the stored embeddings. A score that cannot be had is named, and stops no other."""
-    from jetassay.embeddings.threads import one_thread_per_operator
-
-    done = Scored()
-    # One thread: the same bits for any number of cores, and no waiting for a core that others use.
-    per_backbone = [choice for choice in (suite.probe, suite.zero_shot) if choice is not None]
-    steps = len(embedded) * len(per_backbone) + (suite.similarity is not None) + len(suite.tasks)
-    with one_thread_per_operator(), reporter.bar("scoring", steps, unit="steps") as bar:
-        if suite.probe is not None:
-            from jetassay.tasks.probe import PROTOCOL, probe
-
-            for name, each in embedded.items():
-                probed = probe(_splits(each, splits), backbone=name, **_options(suite.probe))
-                done.take(probed, task="probe", backbone=name, layer=each.layer, protocol=PROTOCOL)
-                bar.advance()
-        if suite.zero_shot is not None:
-            from jetassay.tasks import zero_shot
-
-            for name, each in embedded.items():
-                found = zero_shot.zero_shot(_splits(each, splits), backbone=name, **_options(suite.zero_shot))
-                done.take(found, task="zero-shot", backbone=name, protocol=zero_shot.PROTOCOL)
-                bar.advance()
-        if suite.similarity is not None:
-            from jetassay.tasks.similarity import protocol, similarity
-
-            tests = {name: sample_of(each, splits["test"]) for name, each in embedded.items()}
-            compared = similarity(tests, **_options(suite.similarity))
-            done.take(compared, task="similarity", protocol=protocol(suite.similarity.permutations))
-            bar.advance()
-        for task in suite.tasks:
-            _take_further(done, task, suite.tasks[task], embedded, splits)
-            bar.advance()
-    return done
-
-
-def _take_further(
-    done: Scored, name: str, options: Mapping[str, Any], embedded: "Mapping[str, Embedded]", splits: Files
-) -> None:
-    """The scores of a plug-in's task."""
-    from jetassay.tasks.catalogue import TASKS
-    from jetassay.tasks.further import attempt
-
-    task = TASKS[name]
-    said = f"{name} (version {task.version}): {task.description}"
-    if task.scope == "suite":
-        tests = {backbone: sample_of(each, splits["test"]) for backbone, each in embedded.items()}
-        done.take(attempt(name, options, tests), task=name, protocol=said)
-        return
-    for backbone, each in embedded.items():
-        found = attempt(name, options, _splits(each, splits), backbone=backbone)
-        done.take(found, task=name, backbone=backbone, layer=each.layer, protocol=said)
-
-
-def _options(choice: Record) -> dict[str, Any]:
-    """The keys of a task's table in a suite are the task's arguments."""
-    return {name: getattr(choice, name) for name in type(choice).model_fields}
-
-
-def _splits(embedded: "Embedded", splits: Files) -> Splits:
-    return Splits(**{split: sample_of(embedded, files) for split, files in splits.items()})
-
-
-def sample_of(embedded: "Embedded", files: tuple[DataFile, ...]) -> Sample:
-    """The jets of some files as a task takes them."""
-    rows = np.flatnonzero(embedded.jets.in_files(files))
-    keys = JetKeys(
-        tuple(file.digest for file in embedded.jets.files), embedded.jets.file_index[rows], embedded.jets.entries[rows]
-    )
-    scores = None if embedded.scores is None else embedded.scores[rows]
-    return Sample(
-        embedded.embedding[rows], embedded.labels[rows], embedded.label_names, keys, scores, embedded.score_names
-    )
 
 
 def measure_throughput(

@@ -3,21 +3,19 @@
 import re
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from jetassay.errors import ConfigError
-from jetassay.jets.classes import BACKGROUND, SIGNAL_NAMES
 from jetassay.places import suites_folder
 from jetassay.records import Record, parse_record, read_toml
 from jetassay.registry import Registry
-from jetassay.tasks.grouping import Grouping
+from jetassay.tasks.catalogue import TASKS
+from jetassay.tasks.choices import ProbeChoice, Seed, SimilarityChoice, ThroughputChoice, ZeroShotChoice
 
 SIMULATED = ("jets", "files", "seed", "mode")
 """Keys of `DatasetChoice` that say what to simulate, and mean nothing for jets that are read from files."""
-
-Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class DatasetChoice(Record):
@@ -47,64 +45,6 @@ class SplitChoice(Record):
     test: int = Field(gt=0)
 
 
-class Against(Record):
-    """Which classes are measured against which; without a word, the nine signals of JetClass against QCD.
-
-    Where the background is QCD, signals are those of JetClass; against another label of a dataset, any of its labels.
-    """
-
-    signals: tuple[str, ...] = Field(default=SIGNAL_NAMES, min_length=1)
-    background: str = BACKGROUND
-    seed: Seed = 0
-
-    @model_validator(mode="after")
-    def _known_signals(self) -> Self:
-        unknown = sorted(set(self.signals) - set(SIGNAL_NAMES)) if self.background == BACKGROUND else []
-        if unknown:
-            known = f"{', '.join(SIGNAL_NAMES)} (the background is {BACKGROUND})"
-            raise ValueError(f"unknown signals {', '.join(unknown)}; known: {known}")
-        if self.background in self.signals:
-            raise ValueError(f"{self.background} is the background and cannot be a signal too")
-        return self
-
-
-class ProbeChoice(Against):
-    """The linear probe of every signal against the background."""
-
-
-class ZeroShotChoice(Against):
-    """A classifier's own outputs: every signal against the background, and all classes together.
-
-    groupings: how outputs stand for classes, before the groupings that ship
-    """
-
-    groupings: tuple[Grouping, ...] = ()
-
-    @model_validator(mode="after")
-    def _no_output_on_both_sides(self) -> Self:
-        for grouping in self.groupings:
-            for signal in self.signals:
-                shared = grouping.shared(signal, self.background)
-                if shared:
-                    raise ValueError(f"on both sides of {signal} against {self.background}: {', '.join(shared)}")
-        return self
-
-
-class SimilarityChoice(Record):
-    """CKA between all pairs of backbones on the test jets, and on those of the background alone."""
-
-    background: str = BACKGROUND
-    permutations: int = Field(default=99, gt=0)
-    seed: Seed = 0
-
-
-class ThroughputChoice(Record):
-    """The short form of the throughput measurement: each backbone embeds the same jets, interleaved."""
-
-    jets: int = Field(default=512, gt=0)
-    rounds: int = Field(default=3, gt=0)
-
-
 class Suite(Record):
     """One comparison. A task whose table is absent is not run.
 
@@ -130,6 +70,21 @@ class Suite(Record):
         own = [name for name in self.tasks if name.replace("-", "_") in type(self).model_fields]
         if own:
             raise ValueError(f"{', '.join(own)}: a table of its own, [{own[0].replace('-', '_')}], not in [tasks]")
+        return self
+
+    @property
+    def chosen(self) -> dict[str, dict[str, Any]]:
+        """Every task to run, by name, with its arguments: jetassay's own in the order of the catalogue, then others."""
+        tables = {name: getattr(self, name.replace("-", "_"), None) for name in TASKS if name not in self.tasks}
+        own = {name: table for name, table in tables.items() if table is not None}
+        options = {name: {key: getattr(table, key) for key in type(table).model_fields} for name, table in own.items()}
+        return options | self.tasks
+
+    @model_validator(mode="after")
+    def _probes_are_there(self) -> Self:
+        wanting = [name for name in self.chosen if name in TASKS and TASKS[name].takes == "probes"]
+        if wanting and self.probe is None:
+            raise ValueError(f"{', '.join(wanting)}: made from the probes; add a table [probe]")
         return self
 
     @model_validator(mode="after")

@@ -31,7 +31,7 @@ def tasks(monkeypatch):
     module = ModuleType("somebodys_tasks")
     module.count, module.fail, module.nonsense = count, fail, nonsense
     monkeypatch.setitem(sys.modules, "somebodys_tasks", module)
-    facts = {"version": 1, "description": "x", "scope": "backbone", "metrics": ("count",)}
+    facts = {"version": 1, "description": "x", "scope": "backbone", "takes": "splits", "metrics": ("count",)}
     known = {
         name: Task(name=name, function=f"somebodys_tasks:{name}", **facts) for name in ("count", "fail", "nonsense")
     }

@@ -5,7 +5,7 @@ Scores are written here before anything else is told of them, so no later failur
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,9 @@ from jetassay.whole_files import whole_file
 SEEN = "seen in training"
 """How backbones are marked that have seen the dataset in training."""
 
+TABLES = "tables"
+"""The folder, beside the scores, of everything long that figures are drawn from."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Results:
@@ -40,6 +43,7 @@ class Results:
     counts: jets of each split and class, dropped and truncated
     provenance: everything the numbers depend on
     protocol: how the scores are defined, in a sentence or two
+    tables: name -> curves and other long tables that figures are drawn from
     """
 
     suite: str
@@ -48,6 +52,7 @@ class Results:
     counts: pd.DataFrame
     provenance: Mapping[str, Any]
     protocol: str
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -75,6 +80,12 @@ class Results:
             self.frame.to_parquet(path, index=False)
         with whole_file(self.folder / "scores.csv") as path:
             self.frame.to_csv(path, index=False)
+        for name, table in self.tables.items():
+            with whole_file(self.folder / TABLES / f"{name}.parquet") as path:
+                table.to_parquet(path, index=False)
+        for stale in (self.folder / TABLES).glob("*.parquet"):
+            if stale.stem not in self.tables:
+                stale.unlink()
         with whole_file(self.folder / "counts.csv") as path:
             self.counts.to_csv(path, index_label="split")
         about = {"suite": self.suite, "title": self.title, "protocol": self.protocol, **self.provenance}
@@ -143,6 +154,7 @@ def load_results(suite: str) -> Results:
         about = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
         title, protocol = about.pop("title"), about.pop("protocol")
         frame = frame[list(COLUMNS)]
+        tables = {path.stem: pd.read_parquet(path) for path in sorted((folder / TABLES).glob("*.parquet"))}
     except FileNotFoundError as error:
         there = sorted(path.parent.name for path in folder.parent.glob("*/scores.parquet"))
         raise ConfigError(
@@ -151,7 +163,9 @@ def load_results(suite: str) -> Results:
         ) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{folder}: results cannot be read ({error}); run again: jetassay run {suite}") from error
-    return Results(suite=suite, title=title, frame=frame, counts=counts, provenance=about, protocol=protocol)
+    return Results(
+        suite=suite, title=title, frame=frame, counts=counts, provenance=about, protocol=protocol, tables=tables
+    )
 
 
 def render_results(suite: str, *, format: str, output: Path | None, width: int) -> str:  # noqa: A002 - the option's name

@@ -18,9 +18,12 @@ class Task:
     """The facts of one task.
 
     function: `package.module:function`, imported by `load`; it returns an `Outcome`
-    scope:    "backbone": called with (splits, *, backbone, seed) for each backbone;
-              "suite": called with (samples by backbone name, *, seed) once
+    scope:    "backbone": called once for each backbone, as function(what it takes, *, backbone, seed, ...);
+              "suite": called once, as function({backbone: what it takes}, *, seed, ...)
+    takes:    what it takes of a backbone: "test", a `Sample`; "splits", a `Splits`; "probes", a `Probed`, which needs
+              the suite's [probe]
     metrics:  what its scores are called
+    of:       "embedding": its scores belong to the layer that is the embedding; "outputs": to the classifier's outputs
     version:  rises whenever a number may move
     """
 
@@ -28,8 +31,10 @@ class Task:
     version: int
     description: str
     scope: Literal["backbone", "suite"]
+    takes: Literal["test", "splits", "probes"]
     metrics: tuple[str, ...]
     function: str
+    of: Literal["embedding", "outputs"] = "embedding"
 
     def load(self) -> "Callable[..., Outcome[Any]]":
         """The task's function. Raises `ConfigError` where it cannot be imported."""
@@ -46,6 +51,7 @@ PROBE = Task(
     version=1,
     description="logistic regression on frozen embeddings, each signal class against QCD",
     scope="backbone",
+    takes="splits",
     metrics=("auc", "rejection", "rejection_over_cuts"),
     function="jetassay.tasks.probe:probe",
 )
@@ -54,6 +60,7 @@ SIMILARITY = Task(
     version=1,
     description="debiased linear CKA between every pair of backbones, overall and within QCD alone",
     scope="suite",
+    takes="test",
     metrics=("cka", "cka_null", "cka_p_value"),
     function="jetassay.tasks.similarity:similarity",
 )
@@ -62,8 +69,10 @@ ZERO_SHOT = Task(
     version=1,
     description="a classifier's own class probabilities, each signal class against QCD, and all classes together",
     scope="backbone",
+    takes="splits",
     metrics=("auc", "rejection", "rejection_over_cuts", "accuracy", "macro_ovo_auc", "log_loss"),
     function="jetassay.tasks.zero_shot:zero_shot",
+    of="outputs",
 )
 
 TASKS: Registry[Task] = Registry("task", of=Task)

@@ -1,10 +1,10 @@
-"""Tasks of plug-ins in a suite: found and asked for their arguments before any work, and named where they fail."""
+"""Tasks in a suite: asked for their arguments before any work, and named where they fail."""
 
 import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from jetassay.errors import ConfigError
+from jetassay.errors import ConfigError, JetAssayError, LeakageError
 from jetassay.tasks.catalogue import TASKS
 from jetassay.tasks.score import Outcome
 
@@ -24,11 +24,20 @@ def require_tasks(chosen: Chosen) -> None:
 
 
 def attempt(name: str, options: Mapping[str, Any], jets: Any, **more: Any) -> Outcome[Any]:
-    """What the task gives; where it fails, that as its one problem, so that no other score is lost."""
+    """What the task gives; where it fails, that as its one problem, so that no other score is lost.
+
+    Raises `LeakageError` and `ConfigError`, which stop a suite.
+    """
     function = TASKS[name].load()
     try:
         outcome = function(jets, **{"seed": 0, **options, **more})
-    except Exception as error:  # noqa: BLE001 - somebody else's code may fail in any way
+    except (LeakageError, ConfigError):
+        raise
+    except JetAssayError as error:
+        return Outcome((), problems={"failed": str(error)})
+    except Exception as error:
+        if TASKS[name].function.startswith("jetassay."):
+            raise
         return Outcome((), problems={"failed": f"{type(error).__name__}: {error}"})
     if not isinstance(outcome, Outcome):
         return Outcome((), problems={"failed": f"it gives a {type(outcome).__name__} instead of an Outcome"})

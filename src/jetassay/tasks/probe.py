@@ -80,6 +80,14 @@ class ProbeResult:
     problems: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """The samples of one backbone, and the probes that were fitted on them: signal -> its result."""
+
+    splits: Splits
+    probes: Mapping[str, ProbeResult]
+
+
 def probe(
     splits: Splits,
     *,
@@ -106,7 +114,8 @@ def probe(
         results[signal] = result
         if result.problems:
             problems[signal] = " ".join(result.problems)
-    return Outcome(tuple(score for each in results.values() for score in each.scores), problems, results)
+    scores = tuple(score for each in results.values() for score in each.scores)
+    return Outcome(scores, problems, results, protocol=PROTOCOL)
 
 
 def probe_signal(

@@ -1,8 +1,9 @@
 """What a task takes: embeddings with their labels, and which jets these are; for training, validation and test."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +69,7 @@ class Sample:
     keys:      which jets these are
     scores:    float32 (J, K), class probabilities of the backbone's own classifier; None where it has none
     outputs:   K names of its classes
+    columns:   name -> float32 (J,), observed jet columns (GeV) and `multiplicity`, as the dataset has them
 
     Raises `DataError` where shapes or types disagree. NaN is let in here and refused by the tasks, so that the
     message names the task that it stops.
@@ -79,8 +81,12 @@ class Sample:
     keys: JetKeys
     scores: NDArray[np.float32] | None = None
     outputs: tuple[str, ...] = ()
+    columns: Mapping[str, NDArray[np.float32]] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
+        wrong = [name for name, column in self.columns.items() if column.shape != (len(self),)]
+        if wrong:
+            raise DataError(f"column {wrong[0]}: {self.columns[wrong[0]].shape} values for {len(self)} jets")
         if self.scores is not None and self.scores.shape != (len(self), len(self.outputs)):
             raise DataError(
                 f"class probabilities of shape {self.scores.shape} for {len(self)} jets and {len(self.outputs)} classes"
@@ -112,7 +118,9 @@ class Sample:
     def take(self, rows: IntArray) -> "Sample":
         """The jets `rows`, in that order."""
         scores = None if self.scores is None else self.scores[rows]
-        return Sample(self.embedding[rows], self.labels[rows], self.names, self.keys.take(rows), scores, self.outputs)
+        columns = {name: column[rows] for name, column in self.columns.items()}
+        keys = self.keys.take(rows)
+        return Sample(self.embedding[rows], self.labels[rows], self.names, keys, scores, self.outputs, columns)
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,10 @@ class Outcome(Generic[Detail_co]):
     problems: name (a signal, a backbone) -> what is missing, in one sentence; nothing else is lost by it
     undefined: name -> why there is no such number, in one sentence; nothing is missing
     notes:    what has to stand beside these scores
-    details:  by the same names, so that no figure computes anything again
+    details:  by the same names, for tasks that go on from here
+    protocol: how the scores are defined, to be shown beside them
+    tables:   name -> curves and other long tables that figures are drawn from, kept beside the scores; for a task of
+              one backbone without a column `backbone`, which is added
     """
 
     scores: tuple[Score, ...]
@@ -89,6 +92,8 @@ class Outcome(Generic[Detail_co]):
     details: Mapping[str, Detail_co] = field(default_factory=lambda: MappingProxyType({}))
     undefined: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     notes: tuple[str, ...] = ()
+    protocol: str = ""
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=lambda: MappingProxyType({}))
 
 
 COLUMNS: tuple[str, ...] = (

@@ -89,7 +89,7 @@ def similarity(
             continue
         details[bin_name], found = _compare(sound, bin_name, background, permutations=permutations, seed=seed)
         scores += found
-    return Outcome(tuple(scores), problems, details)
+    return Outcome(tuple(scores), problems, details, protocol=protocol(permutations))
 
 
 def _unfit(sample: Sample, name: str, bin_name: str) -> str | None:

@@ -112,7 +112,7 @@ def zero_shot(
             scores += _all_classes(sample, background, backbone=backbone)
         except DataError as error:
             problems[MULTICLASS] = str(error)
-    return Outcome(tuple(scores), problems, results, undefined, _notes(grouping, sample))
+    return Outcome(tuple(scores), problems, results, undefined, _notes(grouping, sample), PROTOCOL)
 
 
 def log_odds(
