@@ -1,0 +1,85 @@
+"""What a check takes: one backbone, the jets it is audited on, and what was made of them, each made once."""
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jetassay.audit.choices import AuditChoice
+from jetassay.audit.forward import embed_inputs
+from jetassay.audit.subsample import AuditedJets, Subsample
+from jetassay.backbones.protocol import Backbone
+from jetassay.features.batch import InputBatch
+from jetassay.features.inputs import compute_inputs
+from jetassay.jets.dataset import DataFile, Dataset
+from jetassay.progress import Reporter
+from jetassay.tasks.samples import Splits
+
+Files = Mapping[str, tuple[DataFile, ...]]
+
+
+class Subject:
+    """One backbone under audit.
+
+    backbone: as loaded
+    jets:     the subsample's source, shared by all backbones of an audit; it knows the dataset
+    files:    "train", "validation", "test" -> files of each split
+    choice:   what was asked for: sizes, draws, seed
+    reporter: who hears how far it is
+    threads:  batches that run side by side; None for one per usable core
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        *,
+        jets: AuditedJets,
+        files: Files,
+        choice: AuditChoice,
+        samples: Callable[[], Splits],
+        reporter: Reporter | None = None,
+        threads: int | None = None,
+    ) -> None:
+        self.backbone = backbone
+        self.jets = jets
+        self.files = files
+        self.choice = choice
+        self.reporter = reporter or Reporter(quiet=True)
+        self.threads = threads
+        self._samples = samples
+
+    @property
+    def name(self) -> str:
+        """The backbone's reference."""
+        return self.backbone.card.reference
+
+    @property
+    def dataset(self) -> Dataset:
+        """The dataset that the files belong to."""
+        return self.jets.dataset
+
+    @cached_property
+    def splits(self) -> Splits:
+        """The embedded jets of each split with labels and observed columns: all that the suite's tasks see."""
+        return self._samples()
+
+    @cached_property
+    def subsample(self) -> Subsample:
+        """Some thousand jets, read through the ordinary path with the columns that the backbone needs."""
+        needs, most = self.backbone.feature_set.needs, self.backbone.card.max_constituents
+        return self.jets.of(needs=needs, max_constituents=most)
+
+    @cached_property
+    def inputs(self) -> InputBatch:
+        """What the backbone sees of the subsample."""
+        return compute_inputs(self.backbone.feature_set, self.subsample.jets)
+
+    @cached_property
+    def embedding(self) -> NDArray[np.float32]:
+        """The subsample's embedding (J, D), made here and now, not taken from the store."""
+        return self.embed(self.inputs)
+
+    def embed(self, inputs: InputBatch, *, backbone: Backbone | None = None) -> NDArray[np.float32]:
+        """The embedding (J, D) of any inputs, in the batches of the store, by this backbone or another one."""
+        return embed_inputs(backbone or self.backbone, inputs, threads=self.threads)
