@@ -13,6 +13,7 @@ from jetassay.embeddings.counts import Counts
 from jetassay.embeddings.store import Shard
 from jetassay.embeddings.units import TableRecipe, Unit
 from jetassay.errors import DataError
+from jetassay.jets.containers import Jets
 from jetassay.jets.dataset import DataFile
 from jetassay.jets.mapped import open_jets
 from jetassay.jets.reading import ENTRIES_PER_CHUNK
@@ -20,6 +21,10 @@ from jetassay.jets.schema import DERIVED
 
 MULTIPLICITY = "multiplicity"
 """Column of the table: constituents of the jet in its file, none cut."""
+N_DISPLACED = "n_displaced"
+"""Column of the table: charged constituents with |d0| > 3 sigma(d0), where the file has what that takes."""
+SIGNIFICANCE = 3.0
+_TRACK = ("part_d0val", "part_d0err", "part_charge")
 _UNCUT = 1 << 30
 
 
@@ -33,7 +38,8 @@ class JetTable:
     labels:      int64 (J,); -1 for jets of files without labels
     file_index:  int64 (J,), index into `files`
     entries:     int64 (J,), entry number in the file
-    columns:     name -> float32 (J,): the jet columns that every file has (GeV), and `multiplicity`
+    columns:     name -> float32 (J,): the jet columns that every file has (GeV), `multiplicity`, and `n_displaced`
+                 where every file has what it takes
     """
 
     files: tuple[DataFile, ...]
@@ -105,7 +111,7 @@ def tabulate(unit: Unit[TableRecipe]) -> Shard:
     """Read the jets of one unit into the columns of a table."""
     counts: list[Counts] = []
     parts: list[dict[str, NDArray[Any]]] = []
-    needs = _jet_columns(unit)
+    needs = _needs(unit)
     for chunk in unit.read(needs=needs, entries_per_chunk=ENTRIES_PER_CHUNK, max_constituents=_UNCUT):
         counts.append(Counts.of(chunk))
         parts.append(
@@ -114,6 +120,7 @@ def tabulate(unit: Unit[TableRecipe]) -> Shard:
                 "label": chunk.truth.labels,
                 **chunk.jets.columns,
                 MULTIPLICITY: chunk.jets.multiplicities.astype(np.float32),
+                **({N_DISPLACED: count_displaced(chunk.jets)} if set(_TRACK) <= set(needs) else {}),
             }
         )
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -135,9 +142,22 @@ def as_table(unit: Unit[TableRecipe], shard: Shard) -> JetTable:
     )
 
 
-def _jet_columns(unit: Unit[TableRecipe]) -> tuple[str, ...]:
-    """The observed jet columns that the file has, and those that can be computed from them."""
+def count_displaced(jets: Jets) -> NDArray[np.float32]:
+    """Displaced tracks of each jet, float32 (J,): charged constituents with sigma(d0) > 0 and |d0| > 3 sigma(d0).
+
+    d0 is the transverse impact parameter `part_d0val`, sigma(d0) its uncertainty `part_d0err`, in one unit; a track
+    without a measured uncertainty is not counted. No constituent is cut before.
+    """
+    value, error, charge = (jets.constituents[name] for name in _TRACK)
+    displaced = (charge != 0) & (error > 0) & (np.abs(value) > np.float32(SIGNIFICANCE) * error)
+    so_far = np.concatenate([np.zeros(1, np.int64), np.cumsum(displaced)])
+    return np.diff(so_far[jets.offsets]).astype(np.float32)
+
+
+def _needs(unit: Unit[TableRecipe]) -> tuple[str, ...]:
+    """The observed jet columns of the file, those that can be computed from them, and what `n_displaced` takes."""
     schema = unit.reading.schema
     with closing(open_jets(unit.file.path, schema)) as source:
         stored = tuple(name for name in schema.columns if name in source.numbers)
-    return (*stored, *(name for name in schema.derived if set(DERIVED[name]) <= set(stored)))
+        tracks = _TRACK if set(_TRACK) <= {*schema.constituents} & {*source.lists} else ()
+    return (*stored, *(name for name in schema.derived if set(DERIVED[name]) <= set(stored)), *tracks)

@@ -18,7 +18,7 @@ from jetassay.jets.schema import Schema, Selection
 
 EXTRACTION_VERSION = 1
 """Rises whenever a change of code may move an embedding: reading, features, batching, or a forward pass."""
-TABLE_VERSION = 1
+TABLE_VERSION = 2
 """Rises whenever a change of code may move what a jets table holds."""
 
 
