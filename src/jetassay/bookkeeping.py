@@ -115,7 +115,11 @@ def provenance_of(
 
     jets = next(iter(embedded.values())).jets
     some = jets.total
-    return {"seen_in_training": seen_jets(backbones, dataset)} | collect_provenance(
+    own = {
+        "seen_in_training": seen_jets(backbones, dataset),
+        "roles": {name: each.card.role for name, each in backbones.items()},
+    }
+    return own | collect_provenance(
         parameters={**suite.model_dump(mode="json"), "device": device},
         data={
             "dataset": dataset.name,

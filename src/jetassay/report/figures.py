@@ -1,4 +1,4 @@
-"""Figures of one suite: what the eye should see first. Each function takes the result frame and writes one PNG."""
+"""Figures of one suite: what the eye should see first; and the colours and markers that all of them share."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,22 +19,7 @@ _STYLES = (
     ("#3f90da", "o"), ("#bd1f01", "s"), ("#ffa90e", "^"), ("#717581", "D"), ("#832db6", "v"),
     ("#a96b59", "P"), ("#94a4a2", "X"), ("#e76300", "<"), ("#b9ac70", ">"), ("#92dadd", "*"),
 )  # fmt: skip
-_DPI = 150
-
-
-def draw_all(frame: pd.DataFrame, folder: Path) -> list[Path]:
-    """Every figure that the frame has data for, in the order of the report."""
-    drawn = []
-    tasks = set(frame["task"])
-    for task in DISCRIMINATION:
-        if task in tasks:
-            drawn.append(_save(auc_figure(frame, task=task), folder / f"{task}_auc.png"))
-            drawn.append(_save(rejection_figure(frame, task=task), folder / f"{task}_rejection.png"))
-    samples = sorted(set(frame.loc[frame["metric"] == "cka", "bin"]), reverse=True)
-    drawn += [_save(cka_figure(frame, where=where), folder / f"cka_{where}.png") for where in samples]
-    if "throughput" in tasks:
-        drawn.append(_save(throughput_figure(frame), folder / "throughput.png"))
-    return drawn
+DPI = 150
 
 
 def auc_figure(frame: pd.DataFrame, *, task: str = "probe") -> "Figure":
@@ -43,7 +28,7 @@ def auc_figure(frame: pd.DataFrame, *, task: str = "probe") -> "Figure":
     flipped = chosen.assign(value=1 - chosen["value"], low=1 - chosen["high"], high=1 - chosen["low"])
     return _dots(
         flipped,
-        styles=_styles(frame),
+        styles=styles(frame),
         label="1 − AUC  (lower is better)",
         title=f"Each signal against {background_of(frame)}, {DISCRIMINATION[task]}",
     )
@@ -53,7 +38,7 @@ def rejection_figure(frame: pd.DataFrame, *, task: str = "probe") -> "Figure":
     """Background rejection at each class's working point; an arrow where only a lower limit is known."""
     return _dots(
         scores_by_signal(frame, REJECTION, task=task),
-        styles=_styles(frame),
+        styles=styles(frame),
         label=r"background rejection $1/\varepsilon_B$",
         title=f"Each signal against {background_of(frame)} at its working point, {DISCRIMINATION[task]}",
         ticks=lambda name: f"{jet_class(name).tex}\n{100 * jet_class(name).working_point:g} %",
@@ -84,7 +69,7 @@ def throughput_figure(frame: pd.DataFrame) -> "Figure":
     figure, axes = plt.subplots(figsize=(7, 0.6 + 0.4 * len(chosen)))
     values = chosen["value"].astype(float).to_numpy()
     low, high = chosen["low"].astype(float).to_numpy(), chosen["high"].astype(float).to_numpy()
-    colours = [_styles(frame)[name][0] for name in chosen["backbone"]]
+    colours = [styles(frame)[name][0] for name in chosen["backbone"]]
     axes.barh(list(chosen["backbone"]), values, xerr=[values - low, high - values], color=colours)
     for row, value in enumerate(values):
         axes.annotate(f" {value:,.0f}", (max(value, high[row]), row), va="center")
@@ -95,10 +80,11 @@ def throughput_figure(frame: pd.DataFrame) -> "Figure":
     return figure
 
 
-def _styles(frame: pd.DataFrame) -> dict[str, tuple[str, str]]:
-    """Colour and marker of each backbone, the same in every figure of the frame."""
-    names = dict.fromkeys(frame["backbone"].dropna())
-    return {name: _STYLES[k % len(_STYLES)] for k, name in enumerate(names)}
+def styles(frame: pd.DataFrame) -> dict[str, tuple[str, str]]:
+    """Colour and marker of each backbone, the same in every figure of the frame; a pair repeats after 100."""
+    count = len(_STYLES)
+    names = enumerate(dict.fromkeys(frame["backbone"].dropna()))
+    return {name: (_STYLES[k % count][0], _STYLES[(k + k // count) % count][1]) for k, name in names}
 
 
 def _dots(
@@ -140,10 +126,11 @@ def _dots(
     return figure
 
 
-def _save(figure: "Figure", path: Path) -> Path:
+def save(figure: "Figure", path: Path) -> Path:
+    """Write the figure as PNG, whole or not at all, and forget it; gives the path."""
     import matplotlib.pyplot as plt
 
     with whole_file(path) as partial:
-        figure.savefig(partial, format="png", dpi=_DPI, bbox_inches="tight")
+        figure.savefig(partial, format="png", dpi=DPI, bbox_inches="tight")
     plt.close(figure)
     return path

@@ -1,92 +1,81 @@
-"""One self-contained HTML page of a suite: tables, figures, counts and provenance, without a network."""
+"""One self-contained HTML page of a suite: its sections, without a network."""
 
 import base64
 import html
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from jetassay.report.tables import (
-    DISCRIMINATION,
-    REJECTION,
-    background_of,
-    leaderboard_cells,
-    multiclass_cells,
-    throughput_cells,
-)
+from jetassay.errors import JetAssayError
+from jetassay.report.content import FAIL, Block, Content, Figure, Row, Section, Table, Text
+from jetassay.report.figures import DPI, save
+from jetassay.report.sections import sections
+from jetassay.report.sections.definitions import anchor_of
+from jetassay.report.sections.provenance import flat
 from jetassay.whole_files import whole_file
 
+_CSS_DPI = 96
 _STYLE = """
-:root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }
+:root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; scroll-behavior: smooth; }
 body { max-width: 74rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { margin-bottom: 0; } h2 { margin-top: 2.2rem; border-bottom: 1px solid #8886; }
-.scroll { overflow-x: auto; }
-.row { display: flex; flex-wrap: wrap; gap: 1rem; } .row p { flex: 1 1 24rem; }
+h1 { margin-bottom: 0; } h2 { margin-top: 2.6rem; border-bottom: 1px solid #8886; scroll-margin-top: 1rem; }
+a { color: #3f90da; text-decoration: none; } a:hover { text-decoration: underline; }
+nav ul { columns: 3 18rem; padding-left: 1.2rem; }
+.scroll { overflow-x: auto; margin: .8rem 0; }
+.row { display: flex; flex-wrap: wrap; gap: 1rem; } .row figure { flex: 0 1 auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+caption { text-align: left; font-weight: 600; padding: .4rem 0; }
 th, td { padding: .25rem .6rem; text-align: right; white-space: nowrap; border-bottom: 1px solid #8884; }
-th:first-child, td:first-child, .facts th, .facts td { text-align: left; }
-.facts td:last-child { white-space: normal; overflow-wrap: anywhere; }
-img { max-width: 100%; background: white; border-radius: 4px; }
-.note { color: #777; max-width: 60rem; }
+th:first-child, td:first-child, .text th, .text td { text-align: left; vertical-align: top; }
+.text td { white-space: normal; overflow-wrap: anywhere; } .text td:first-child { min-width: 9rem; }
+.group td { color: #888; font-size: .9em; padding-top: .7rem; }
+figure { margin: 1rem 0; overflow-x: auto; } figcaption { color: #888; max-width: 60rem; white-space: normal; }
+img { max-width: 100%; height: auto; background: white; border-radius: 4px; }
+p { max-width: 60rem; white-space: pre-line; } .note { color: #888; }
+p:target { border-left: 3px solid #3f90da; padding-left: .6rem; }
+.failure { color: #e0392b; font-weight: 600; }
+td.failure { font-weight: 400; } summary { cursor: pointer; }
+@media (max-width: 48rem) { img { max-width: none; } }
 """
 
 
-def write_page(
-    frame: pd.DataFrame,
-    *,
-    title: str,
-    provenance: Mapping[str, Any],
-    counts: pd.DataFrame,
-    figures: Sequence[Path],
-    protocol: str,
-    path: Path,
-) -> Path:
-    """Write the page to `path` whole or not at all and return `path`."""
-    parts = [f"<h1>{html.escape(title)}</h1>", f"<p class=note>{html.escape(_headline(provenance))}</p>"]
-    by_name = {each.stem: each for each in figures}
-    for task, how in DISCRIMINATION.items():
-        if task not in set(frame["task"]):
-            continue
-        parts += [
-            f"<h2>Each signal against {html.escape(background_of(frame))}: AUC ({how})</h2>",
-            _table(leaderboard_cells(frame, "auc", task=task), "backbone"),
-        ]
-        parts += [
-            _image(by_name[f"{task}_auc"]),
-            f"<h2>Background rejection at each class's working point ({how})</h2>",
-        ]
-        parts += [
-            _table(leaderboard_cells(frame, REJECTION, task=task), "backbone"),
-            _image(by_name[f"{task}_rejection"]),
-        ]
-        together = multiclass_cells(frame, task=task)
-        parts += [f"<h2>All classes together ({how})</h2>", _table(together, "backbone")] if len(together) else []
-    if protocol:
-        parts += ["<h2>How the numbers are defined</h2>"]
-        parts += [f"<p class=note>{html.escape(paragraph)}</p>" for paragraph in protocol.split("\n\n")]
-    similar = [each for name, each in by_name.items() if name.startswith("cka_")]
-    if similar:
-        parts += ["<h2>Similarity of the embeddings</h2><div class=row>", *[_image(each) for each in similar], "</div>"]
-    if "throughput" in by_name:
-        parts += [
-            "<h2>Throughput</h2>",
-            _table(throughput_cells(frame), "backbone"),
-            _image(by_name["throughput"]),
-        ]
-    parts += ["<h2>Jets</h2>", _table(counts, "split"), "<h2>Provenance</h2>", _provenance(provenance)]
+def write_page(content: Content, *, title: str, folder: Path) -> Path:
+    """Draw every figure into `folder`/figures and write `folder`/report.html, each whole or not at all.
+
+    Gives the page's path. Figures of an earlier page that this one has not are removed. Raises `JetAssayError` where
+    two sections or two figures have one name.
+    """
+    shown = sections(content)
+    _require_unique([each.title for each in shown], "section")
+    figures = [each for part in shown for each in part.figures]
+    _require_unique([each.name for each in figures], "figure")
+    drawn = {each.name: save(each.draw(), folder / "figures" / f"{each.name}.png") for each in figures}
+    for stale in set((folder / "figures").glob("*.png")) - set(drawn.values()):
+        stale.unlink()
+    parts = [
+        f"<h1>{html.escape(title)}</h1><p class=note>{html.escape(_headline(content.provenance))}</p>",
+        _contents(shown),
+        *(_section(each, drawn, content.protocol) for each in shown),
+    ]
     document = (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(title)}</title>"
         f'<meta name=viewport content="width=device-width"><style>{_STYLE}</style><body>{"".join(parts)}</body></html>'
     )
-    with whole_file(path) as partial:
-        partial.write_text(document, encoding="utf-8")
-    return path
+    with whole_file(folder / "report.html") as path:
+        path.write_text(document, encoding="utf-8")
+    return folder / "report.html"
+
+
+def _require_unique(names: Sequence[str], what: str) -> None:
+    doubles = [name for name, count in Counter(names).items() if count > 1]
+    if doubles:
+        raise JetAssayError(f"report: two {what}s are called {', '.join(doubles)}; a name stands for one on a page")
 
 
 def _headline(provenance: Mapping[str, Any]) -> str:
-    flat = _flat(provenance)
+    facts = flat(provenance)
     keys = {
         "data.dataset": "jets of",
         "created": "run at",
@@ -95,34 +84,59 @@ def _headline(provenance: Mapping[str, Any]) -> str:
         "threads.used": "threads:",
         "git.commit": "commit",
     }
-    return ", ".join(f"{text} {flat[key]}" for key, text in keys.items() if flat.get(key) is not None)
+    return ", ".join(f"{text} {facts[key]}" for key, text in keys.items() if facts.get(key) is not None)
 
 
-def _table(cells: pd.DataFrame, corner: str, *, kind: str = "scroll") -> str:
-    head = "".join(f"<th>{html.escape(str(name))}</th>" for name in [corner, *cells.columns])
-    rows = "".join(
-        f"<tr><td>{html.escape(str(name))}</td>"
-        + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row)
-        + "</tr>"
-        for name, row in zip(cells.index, cells.to_numpy(), strict=True)
-    )
-    return f"<div class={kind}><table><tr>{head}</tr>{rows}</table></div>"
+def _contents(shown: Sequence[Section]) -> str:
+    items = "".join(f'<li><a href="#{_anchor(each.title)}">{html.escape(each.title)}</a></li>' for each in shown)
+    return f"<nav><ul>{items}</ul></nav>"
 
 
-def _image(path: Path) -> str:
-    data = base64.b64encode(path.read_bytes()).decode()
-    return f'<p><img alt="{html.escape(path.stem)}" src="data:image/png;base64,{data}"></p>'
+def _anchor(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
-def _provenance(provenance: Mapping[str, Any]) -> str:
-    flat = _flat(provenance)
-    values = pd.DataFrame({"value": [str(value) for value in flat.values()]}, index=list(flat))
-    return _table(values, "what", kind="facts")
+def _section(section: Section, drawn: Mapping[str, Path], protocol: str) -> str:
+    anchors = {words: anchor_of(words, protocol) for words in section.definitions}
+    links = [f'<a href="#{anchor}">{html.escape(words)}</a>' for words, anchor in anchors.items() if anchor]
+    defined = f"<p class=note>Defined below: {', '.join(links)}.</p>" if links else ""
+    body = "".join(_block(each, drawn) for each in section.blocks)
+    return f'<h2 id="{_anchor(section.title)}">{html.escape(section.title)}</h2>{defined}{body}'
 
 
-def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one, with dots between the keys."""
-    flat: dict[str, Any] = {}
-    for key, value in table.items():
-        flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value})
-    return flat
+def _block(block: Block, drawn: Mapping[str, Path]) -> str:
+    if isinstance(block, Text):
+        anchor = f" id={block.anchor}" if block.anchor else ""
+        return f"<p class={block.kind}{anchor}>{html.escape(block.text)}</p>"
+    if isinstance(block, Table):
+        return _table(block)
+    if isinstance(block, Row):
+        return f"<div class=row>{''.join(_figure(each, drawn[each.name]) for each in block.figures)}</div>"
+    return _figure(block, drawn[block.name])
+
+
+def _table(table: Table) -> str:
+    head = "".join(f"<th>{html.escape(str(name))}</th>" for name in [table.corner, *table.cells.columns])
+    rows, above = [], ""
+    for name, row in zip(table.cells.index, table.cells.to_numpy(), strict=True):
+        group = table.groups.get(name, "")
+        if group != above:
+            rows.append(f"<tr class=group><td colspan={1 + len(row)}>{html.escape(group)}</td></tr>")
+            above = group
+        rows.append(f"<tr>{''.join(_cell(str(cell)) for cell in (name, *row))}</tr>")
+    caption = f"<caption>{html.escape(table.title)}</caption>" if table.title and not table.folded else ""
+    body = f'<div class="scroll {table.kind}"><table>{caption}<tr>{head}</tr>{"".join(rows)}</table></div>'
+    return f"<details><summary>{html.escape(table.title)}</summary>{body}</details>" if table.folded else body
+
+
+def _cell(text: str) -> str:
+    return f"<td class=failure>{html.escape(text)}</td>" if text.startswith(FAIL) else f"<td>{html.escape(text)}</td>"
+
+
+def _figure(figure: Figure, path: Path) -> str:
+    content = path.read_bytes()
+    data = base64.b64encode(content).decode()
+    width = round(int.from_bytes(content[16:20], "big") * _CSS_DPI / DPI)  # a PNG's width stands in its header
+    caption = f"<figcaption>{html.escape(figure.caption)}</figcaption>" if figure.caption else ""
+    alt = html.escape(figure.caption or figure.name.replace("_", " "))
+    return f'<figure><img alt="{alt}" width={width} src="data:image/png;base64,{data}">{caption}</figure>'

@@ -13,6 +13,7 @@ import pandas as pd
 
 from jetassay.errors import ConfigError
 from jetassay.places import workspace
+from jetassay.report.content import Content
 from jetassay.report.page import write_page
 from jetassay.report.tables import (
     DISCRIMINATION,
@@ -33,6 +34,9 @@ SEEN = "seen in training"
 
 TABLES = "tables"
 """The folder, beside the scores, of everything long that figures are drawn from."""
+
+_BACKBONES = ("backbone", "backbone_b")
+"""Columns that name backbones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,11 +72,27 @@ class Results:
     @property
     def shown(self) -> pd.DataFrame:
         """The frame as people see it: backbones that have seen the dataset in training are marked."""
-        marked = {
-            column: self.frame[column].map(lambda name: f"{name} ({SEEN})" if name in self.seen else name)
-            for column in ("backbone", "backbone_b")
-        }
-        return self.frame.assign(**marked) if self.seen else self.frame
+        return self._marked(self.frame)
+
+    @property
+    def content(self) -> Content:
+        """What the page's sections are made from."""
+        roles: Mapping[str, str] = self.provenance.get("roles", {})
+        return Content(
+            frame=self.shown,
+            tables={name: self._marked(table) for name, table in self.tables.items()},
+            counts=self.counts,
+            provenance=self.provenance,
+            protocol=self.protocol,
+            roles={self._name(name): role for name, role in roles.items()},
+        )
+
+    def _name(self, backbone: str) -> str:
+        return f"{backbone} ({SEEN})" if backbone in self.seen else backbone
+
+    def _marked(self, table: pd.DataFrame) -> pd.DataFrame:
+        columns = [name for name in _BACKBONES if name in table.columns] if self.seen else []
+        return table.assign(**{name: table[name].map(self._name, na_action="ignore") for name in columns})
 
     def save(self) -> None:
         """Write scores as parquet and CSV, counts and provenance; each file whole or not at all."""
@@ -94,18 +114,7 @@ class Results:
 
     def draw(self) -> Path:
         """Draw all figures and the page; gives the page's path."""
-        from jetassay.report.figures import draw_all
-
-        figures = draw_all(self.shown, self.folder / "figures")
-        return write_page(
-            self.shown,
-            title=self.title,
-            provenance=self.provenance,
-            counts=self.counts,
-            figures=figures,
-            protocol=self.protocol,
-            path=self.folder / "report.html",
-        )
+        return write_page(self.content, title=self.title, folder=self.folder)
 
     def table(self, *, width: int) -> str:
         """The answer on one screen: AUC and rejection by backbone and signal, similarity, throughput."""

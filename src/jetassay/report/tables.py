@@ -82,7 +82,7 @@ def leaderboard_text(frame: pd.DataFrame, *, width: int, task: str = "probe") ->
     how = DISCRIMINATION[task]
     auc = leaderboard_cells(frame, "auc", task=task)
     rejection = leaderboard_cells(frame, REJECTION, task=task)
-    renamed = rejection.rename(columns={name: _with_working_point(name) for name in rejection.columns})
+    renamed = rejection.rename(columns={name: with_working_point(name) for name in rejection.columns})
     blocks = {
         f"AUC of each signal against {background_of(frame)} ({how})": auc,
         f"Background rejection 1/eps_B at the signal efficiency in the heading ({how})": renamed,
@@ -147,7 +147,8 @@ def throughput_cells(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"jets/s": cells}, index=list(chosen["backbone"]))
 
 
-def _with_working_point(name: str) -> str:
+def with_working_point(name: str) -> str:
+    """A class and the signal efficiency at which its rejection is quoted: `Hqql 99%`."""
     return f"{name} {100 * jet_class(name).working_point:g}%"
 
 

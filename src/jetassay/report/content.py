@@ -1,0 +1,124 @@
+"""What a report page is made of: sections of blocks; and what they are made from, scores and tables on disk alone."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import pandas as pd
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Drawing
+
+PASS, FAIL = "✓", "✗"
+"""How a cell begins that passed or failed a check; a page shows the second in red."""
+
+TRAINED, CONTROLS = "trained backbones", "controls and floors"
+"""The headings that backbones stand under in a table, in this order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """All that a section may be made from; nothing is computed again.
+
+    frame:      the long result frame as people see it: backbones that have seen the jets in training are marked
+    tables:     name -> long table that a task left for figures, with the same names of backbones as the frame
+    counts:     jets of each split and class
+    provenance: everything the numbers depend on
+    protocol:   how scores are defined; paragraphs, with an empty line between them
+    roles:      backbone, as the frame names it -> backbone, floor or control; one that is not there is a backbone
+    """
+
+    frame: pd.DataFrame
+    tables: Mapping[str, pd.DataFrame]
+    counts: pd.DataFrame
+    provenance: Mapping[str, Any]
+    protocol: str
+    roles: Mapping[str, str] = field(default_factory=dict)
+
+    def scores(self, task: str, *metrics: str) -> pd.DataFrame:
+        """The scores of one task, of some metrics where they are named; no rows where it was not run."""
+        chosen = self.frame[self.frame["task"] == task]
+        return chosen[chosen["metric"].isin(metrics)] if metrics else chosen
+
+    @property
+    def backbones(self) -> list[str]:
+        """Every backbone, in the order of the suite."""
+        return list(dict.fromkeys(self.frame["backbone"].dropna()))
+
+    def is_control(self, backbone: str) -> bool:
+        """Whether it has no trained weights: a twin with random ones, or simple observables."""
+        return self.roles.get(backbone, "backbone") != "backbone"
+
+    def group(self, backbone: str) -> str:
+        """Under which heading of a table it stands."""
+        return CONTROLS if self.is_control(backbone) else TRAINED
+
+    def grouped(self, cells: pd.DataFrame, corner: str, **options: Any) -> "Table":
+        """A table with backbones down, trained ones before controls and floors."""
+        names = sorted(cells.index, key=self.is_control)
+        return Table(cells.loc[names], corner, groups={name: self.group(name) for name in names}, **options)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One paragraph. kind: plain, a note in grey, or a failure in red; anchor: what links on the page point to."""
+
+    text: str
+    kind: Literal["plain", "note", "failure"] = "plain"
+    anchor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Cells as they are printed, row names in the index.
+
+    corner: what the rows are; title: a line above; groups: row name -> heading that it stands under, in the rows' order
+    kind:   numbers stand right and do not wrap; text stands left and wraps
+    folded: shown on a click; for what few readers need
+    """
+
+    cells: pd.DataFrame
+    corner: str
+    title: str = ""
+    groups: Mapping[str, str] = field(default_factory=dict)
+    kind: Literal["numbers", "text"] = "numbers"
+    folded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One figure. `draw` gives it; it is saved as NAME.png, so names are unique on a page; caption: a line below."""
+
+    name: str
+    draw: "Callable[[], Drawing]"
+    caption: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Small figures beside each other where the page is wide enough."""
+
+    figures: tuple[Figure, ...]
+
+
+Block = Text | Table | Figure | Row
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One part of the page.
+
+    title:       short; the list of contents shows it, and it is unique on the page
+    blocks:      in order
+    definitions: first words of the paragraphs of the protocol that define its numbers, such as "Linear probe"
+    """
+
+    title: str
+    blocks: tuple[Block, ...]
+    definitions: tuple[str, ...] = ()
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """Every figure in it, in order."""
+        parts = [block.figures if isinstance(block, Row) else (block,) for block in self.blocks]
+        return tuple(each for part in parts for each in part if isinstance(each, Figure))

@@ -1,0 +1,42 @@
+"""The sections of a report page, in order.
+
+To add one: write a module here with a function
+
+    def section(content: Content) -> Section | None:
+
+that gives None where the suite has nothing for it, and name it in `SECTIONS` where it shall stand. It reads
+`content.scores(task, metric)` (rows of the long result frame), `content.tables` (what a task left in `Outcome.tables`,
+looked up with `.get`), and never computes a score. A section is a title and blocks (`report/content.py`):
+
+- `Text("One paragraph.")`; kind "note" in grey, "failure" in red
+- `Table(cells, "backbone")`: cells are text as printed, made by the functions of `report/tables.py`; with backbones
+  down, `content.grouped(cells, "backbone")` sets floors and controls apart
+- `Figure("unique_name", lambda: draw(...), "Caption: what to see, in which units.")`: the function gives a matplotlib
+  figure; draw backbones in `styles(content.frame)[name]` = (colour, marker) of `report/figures.py`, classes in the
+  colours of `jets/classes.py`; sizes in inches are those on paper at 96 points an inch: 10.5 wide fills the page, 5.2
+  is half of it, for a `Row` of two
+- `Section(title, blocks, definitions=("Linear probe",))`: the first words of the paragraph in the task's `protocol`
+
+Keep the figure's function free of `Content`: it takes frames, so that a test can call it on a small one.
+"""
+
+from collections.abc import Callable
+
+from jetassay.report.content import Content, Section
+from jetassay.report.sections import definitions, jets, leaderboard, provenance, similarity, throughput
+
+SECTIONS: tuple[Callable[[Content], Section | None], ...] = (
+    leaderboard.probe,
+    leaderboard.zero_shot,
+    similarity.section,
+    throughput.section,
+    jets.section,
+    definitions.section,
+    provenance.section,
+)
+
+
+def sections(content: Content) -> tuple[Section, ...]:
+    """Every section that the suite has something for."""
+    found = (make(content) for make in SECTIONS)
+    return tuple(each for each in found if each is not None)

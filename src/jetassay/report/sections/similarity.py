@@ -1,0 +1,15 @@
+"""How alike the embeddings of the backbones are."""
+
+from functools import partial
+
+from jetassay.report.content import Content, Figure, Row, Section
+from jetassay.report.figures import cka_figure
+
+
+def section(content: Content) -> Section | None:
+    """Debiased linear CKA of all pairs, over all test jets and within the background."""
+    samples = sorted(content.scores("similarity", "cka")["bin"].dropna().unique(), reverse=True)
+    if not samples:
+        return None
+    figures = (Figure(f"cka_{where}", partial(cka_figure, content.frame, where=where)) for where in samples)
+    return Section("Similarity of the embeddings", (Row(tuple(figures)),), ("Debiased linear CKA",))

@@ -1,0 +1,96 @@
+"""A page shows its sections in order, links them, and keeps controls apart."""
+
+from html import escape
+
+import pandas as pd
+import pytest
+from matplotlib import pyplot as plt
+
+from jetassay.errors import JetAssayError
+from jetassay.report import page as module
+from jetassay.report.content import CONTROLS, TRAINED, Content, Figure, Section, Table, Text
+from jetassay.report.page import write_page
+from jetassay.report.sections import leaderboard, sections
+from jetassay.tasks.score import COLUMNS, Context, Score, result_frame
+
+COUNTS = pd.DataFrame({"jets": [3]}, index=pd.Index(["test"], name="split"))
+
+
+def content_of(frame, **changes):
+    facts = {"tables": {}, "counts": COUNTS, "provenance": {}, "protocol": "", "roles": {}}
+    return Content(frame=frame, **{**facts, **changes})
+
+
+def page_of(*parts, tmp_path, monkeypatch, **changes):
+    monkeypatch.setattr(module, "sections", lambda content: parts)
+    return write_page(content_of(pd.DataFrame(columns=list(COLUMNS)), **changes), title="A page", folder=tmp_path)
+
+
+def line():
+    figure, axes = plt.subplots(figsize=(3, 2))
+    axes.plot([1, 2])
+    return figure
+
+
+def test_the_list_of_contents_leads_to_every_section_in_order(frame, tmp_path):
+    content = content_of(frame, protocol="Linear probe, version 1.")
+    text = write_page(content, title="A page", folder=tmp_path).read_text()
+    shown = [escape(each.title) for each in sections(content)]
+    assert len(shown) >= 7
+    places = [text.index(f">{title}</h2>") for title in shown]
+    assert places == sorted(places)
+    for anchor in (part.split('"')[0] for part in text.split('href="#')[1:]):
+        assert f'id="{anchor}"' in text or f"id={anchor}" in text
+
+
+def test_a_section_points_to_the_paragraph_that_defines_it(tmp_path, monkeypatch):
+    part = Section("Mine", (Text("Words."),), ("Linear probe", "Not said"))
+    options = {"protocol": "Something else.\n\nLinear probe, version 1."}
+    text = page_of(part, tmp_path=tmp_path, monkeypatch=monkeypatch, **options).read_text()
+    assert '<a href="#definition-2">Linear probe</a>' in text
+    assert "Not said" not in text
+
+
+def test_trained_backbones_stand_above_controls_and_floors(frame):
+    table = leaderboard.probe(content_of(frame, roles={"alpha": "control"})).blocks[0]
+    assert list(table.cells.index) == ["beta-long-name", "alpha"]
+    assert table.groups == {"beta-long-name": TRAINED, "alpha": CONTROLS}
+
+
+def test_shuffled_labels_are_a_row_among_the_floors(frame):
+    context = Context(suite="mine", dataset="sim", data_digest="d", split_seed=1, weights_sha256=None, dtype="float32")
+    floor = {"task": "shuffled-labels", "task_version": 1, "metric": "auc", "signal": "Hbb", "background": "QCD"}
+    scores = [Score(**floor, backbone=name, value=value) for name, value in (("alpha", 0.49), ("beta", 0.52))]
+    both = pd.concat([frame, result_frame((context, score) for score in scores)], ignore_index=True)
+    table = leaderboard.probe(content_of(both)).blocks[0]
+    assert table.cells.loc["shuffled labels (2 backbones)"].to_dict() == {"Hbb": "0.490 to 0.520", "Tbl": "-"}
+    assert table.groups["shuffled labels (2 backbones)"] == CONTROLS
+
+
+def test_a_failed_check_is_red_and_text_cannot_be_markup(tmp_path, monkeypatch):
+    cells = pd.DataFrame({"<b>": ["✗ <script>"]}, index=["row"])
+    part = Section("Mine & yours", (Table(cells, "what", title="<i>"), Text("<u>", "failure")))
+    text = page_of(part, tmp_path=tmp_path, monkeypatch=monkeypatch).read_text()
+    assert "<td class=failure>✗ &lt;script&gt;</td>" in text
+    assert "<p class=failure>&lt;u&gt;</p>" in text
+    assert not any(tag in text for tag in ("<b>", "<i>", "<u>", "<script>"))
+
+
+def test_figures_are_drawn_once_saved_and_old_ones_removed(tmp_path, monkeypatch):
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "old.png").write_bytes(b"old")
+    text = page_of(
+        Section("Mine", (Figure("line", line, "A line"),)), tmp_path=tmp_path, monkeypatch=monkeypatch
+    ).read_text()
+    assert [path.name for path in (tmp_path / "figures").iterdir()] == ["line.png"]
+    assert text.count("data:image/png;base64,") == 1
+    assert "<figcaption>A line</figcaption>" in text
+    assert not plt.get_fignums()
+
+
+@pytest.mark.parametrize("what", ["section", "figure"])
+def test_a_name_stands_for_one_section_or_figure(what, tmp_path, monkeypatch):
+    figure = (Figure("line", line),) if what == "figure" else ()
+    titles = ("One", "One" if what == "section" else "Two")
+    with pytest.raises(JetAssayError, match=f"two {what}s are called"):
+        page_of(*(Section(title, figure) for title in titles), tmp_path=tmp_path, monkeypatch=monkeypatch)
