@@ -12,7 +12,14 @@ from jetassay.places import suites_folder
 from jetassay.records import Record, parse_record, read_toml
 from jetassay.registry import Registry
 from jetassay.tasks.catalogue import TASKS
-from jetassay.tasks.choices import ProbeChoice, Seed, SimilarityChoice, ThroughputChoice, ZeroShotChoice
+from jetassay.tasks.choices import (
+    ProbeChoice,
+    Seed,
+    ShuffledLabelsChoice,
+    SimilarityChoice,
+    ThroughputChoice,
+    ZeroShotChoice,
+)
 
 SIMULATED = ("jets", "files", "seed", "mode")
 """Keys of `DatasetChoice` that say what to simulate, and mean nothing for jets that are read from files."""
@@ -62,6 +69,7 @@ class Suite(Record):
     probe: ProbeChoice | None = None
     zero_shot: ZeroShotChoice | None = None
     similarity: SimilarityChoice | None = None
+    shuffled_labels: ShuffledLabelsChoice | None = None
     throughput: ThroughputChoice | None = None
     tasks: dict[str, dict[str, Any]] = Field(default_factory=dict)
 

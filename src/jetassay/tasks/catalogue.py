@@ -74,7 +74,16 @@ ZERO_SHOT = Task(
     function="jetassay.tasks.zero_shot:zero_shot",
     of="outputs",
 )
+SHUFFLED_LABELS = Task(
+    name="shuffled-labels",
+    version=1,
+    description="a linear probe trained on shuffled labels: the floor, 0.5 but for chance",
+    scope="backbone",
+    takes="splits",
+    metrics=("auc",),
+    function="jetassay.tasks.shuffled:shuffled",
+)
 
 TASKS: Registry[Task] = Registry("task", of=Task)
-for _task in (PROBE, ZERO_SHOT, SIMILARITY):
+for _task in (PROBE, ZERO_SHOT, SIMILARITY, SHUFFLED_LABELS):
     TASKS.add(_task.name, partial(lambda task: task, _task))

@@ -62,6 +62,12 @@ class SimilarityChoice(Record):
     seed: Seed = 0
 
 
+class ShuffledLabelsChoice(Against):
+    """The floor: linear probes of every signal against the background, on shuffled training labels."""
+
+    permutations: int = Field(default=50, ge=2)
+
+
 class ThroughputChoice(Record):
     """The short form of the throughput measurement: each backbone embeds the same jets, interleaved."""
 
