@@ -95,3 +95,10 @@ def test_what_is_in_the_way_of_results_is_named(saved):
     (saved.folder / "figures").touch()
     with pytest.raises(StoreError, match="figures"):
         saved.draw()
+
+
+def test_the_table_begins_with_the_audit_where_there_was_one(saved):
+    assert "audit" not in saved.table(width=100)
+    row = {"backbone": "alpha", "check": "columns", "status": "fail", "figure": "", "meaning": "Truth."}
+    audited = replace(saved, tables={"audit": pd.DataFrame([row])})
+    assert audited.table(width=100).startswith("audit: 1 backbone, 0 checks passed; FAILED: alpha: columns\n\nAUC")

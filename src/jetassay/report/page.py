@@ -28,6 +28,7 @@ nav ul { columns: 3 18rem; padding-left: 1.2rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 caption { text-align: left; font-weight: 600; padding: .4rem 0; }
 th, td { padding: .25rem .6rem; text-align: right; white-space: nowrap; border-bottom: 1px solid #8884; }
+.numbers th, .numbers td { font-size: .87em; padding: .25rem .45rem; }
 th:first-child, td:first-child, .text th, .text td { text-align: left; vertical-align: top; }
 .text td { white-space: normal; overflow-wrap: anywhere; } .text td:first-child { min-width: 9rem; }
 .group td { color: #888; font-size: .9em; padding-top: .7rem; }

@@ -15,6 +15,8 @@ from jetassay.errors import ConfigError
 from jetassay.places import workspace
 from jetassay.report.content import Content
 from jetassay.report.page import write_page
+from jetassay.report.sections.audit import NAME as AUDIT
+from jetassay.report.sections.audit import audit_line
 from jetassay.report.tables import (
     DISCRIMINATION,
     REJECTION,
@@ -117,8 +119,8 @@ class Results:
         return write_page(self.content, title=self.title, folder=self.folder)
 
     def table(self, *, width: int) -> str:
-        """The answer on one screen: AUC and rejection by backbone and signal, similarity, throughput."""
-        parts = []
+        """The answer on one screen: audit, AUC and rejection by backbone and signal, similarity, throughput."""
+        parts = [audit_line(self.tables[AUDIT])] if len(self.tables.get(AUDIT, ())) else []
         tasks = set(self.shown["task"])
         parts += [leaderboard_text(self.shown, width=width, task=task) for task in DISCRIMINATION if task in tasks]
         if "similarity" in tasks:

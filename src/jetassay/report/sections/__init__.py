@@ -23,9 +23,18 @@ Keep the figure's function free of `Content`: it takes frames, so that a test ca
 from collections.abc import Callable
 
 from jetassay.report.content import Content, Section
-from jetassay.report.sections import definitions, jets, leaderboard, provenance, similarity, throughput
+from jetassay.report.sections import (
+    audit,
+    definitions,
+    jets,
+    leaderboard,
+    provenance,
+    similarity,
+    throughput,
+)
 
 SECTIONS: tuple[Callable[[Content], Section | None], ...] = (
+    audit.section,
     leaderboard.probe,
     leaderboard.zero_shot,
     similarity.section,
