@@ -28,9 +28,11 @@ from jetassay.features.batch import InputBatch
 from jetassay.features.inputs import compute_inputs
 from jetassay.features.recipe import FeatureSet
 from jetassay.jets.containers import Chunk
+from jetassay.jets.perturbations import perturb_chunk
 
 EmbeddingUnit = Unit[EmbeddingRecipe]
 Batch = tuple[slice, "Future[tuple[Output, float]]"]
+_UNCUT = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +104,9 @@ def embed_unit(
 
 def _pools(units: Iterable[EmbeddingUnit], feature_set: FeatureSet) -> Generator[_Pool]:
     for unit in units:
-        recipe, position = unit.recipe, unit.start
-        chunks = unit.read(
-            needs=feature_set.needs,
-            entries_per_chunk=recipe.entries_per_pool,
-            max_constituents=recipe.max_constituents,
-        )
+        position = unit.start
         began = time.thread_time()
-        for chunk in chunks:
+        for chunk in _chunks(unit, feature_set):
             position += chunk.n_entries
             inputs, order = sort_by_length(_inputs(feature_set, chunk))
             yield _Pool(
@@ -122,6 +119,21 @@ def _pools(units: Iterable[EmbeddingUnit], feature_set: FeatureSet) -> Generator
                 ends_unit=position == unit.stop,
             )
             began = time.thread_time()
+
+
+def _chunks(unit: EmbeddingUnit, feature_set: FeatureSet) -> Iterator[Chunk]:
+    """The jets of a unit, perturbed where its recipe says so: then all constituents are read, and cut afterwards."""
+    recipe, needs = unit.recipe, feature_set.needs
+    if recipe.perturbation is None:
+        yield from unit.read(
+            needs=needs, entries_per_chunk=recipe.entries_per_pool, max_constituents=recipe.max_constituents
+        )
+        return
+    whole = unit.read(
+        needs=recipe.perturbation.needs(needs), entries_per_chunk=recipe.entries_per_pool, max_constituents=_UNCUT
+    )
+    for chunk in whole:
+        yield perturb_chunk(chunk, recipe.perturbation, file=unit.file.digest, max_constituents=recipe.max_constituents)
 
 
 def _inputs(feature_set: FeatureSet, chunk: Chunk) -> InputBatch:

@@ -13,6 +13,7 @@ from jetassay.embeddings.batching import Batching
 from jetassay.features.recipe import FeatureSet
 from jetassay.jets.containers import Chunk
 from jetassay.jets.dataset import DataFile
+from jetassay.jets.perturbations import Perturbation
 from jetassay.jets.reading import OnInvalid, read_chunks
 from jetassay.jets.schema import Schema, Selection
 
@@ -57,6 +58,7 @@ class EmbeddingRecipe:
     """What the embedding of a range depends on beside its jets.
 
     code: sha256 of the file with the architecture, where it is not one of ours: those have `EXTRACTION_VERSION`
+    perturbation: what is done to the jets before their inputs are computed; None for jets as they were read
 
     Versions of libraries, threads and machine are kept beside the embedding, not in its key.
     """
@@ -69,6 +71,7 @@ class EmbeddingRecipe:
     entries_per_pool: int
     token_budget: int
     code: str | None = None
+    perturbation: Perturbation | None = None
     kind: Literal["embedding"] = "embedding"
     version: int = EXTRACTION_VERSION
 
@@ -151,16 +154,22 @@ class Unit(Generic[R]):
         return hashlib.sha256(json.dumps(self.describe(), sort_keys=True).encode()).hexdigest()
 
 
-def plan(files: Sequence[DataFile], *, reading: Reading, recipe: R, entries_per_unit: int) -> tuple[Unit[R], ...]:
-    """The units of `files`, in order: every entry in exactly one."""
+def plan(
+    files: Sequence[DataFile], *, reading: Reading, recipe: R, entries_per_unit: int, most: int | None = None
+) -> tuple[Unit[R], ...]:
+    """The units of `files`, in order: every entry in exactly one.
+
+    most: of each file, its first so many entries alone; None for all
+    """
+    stops = [file.entries if most is None else min(most, file.entries) for file in files]
     return tuple(
         Unit(
             file=file,
             start=start,
-            stop=min(start + entries_per_unit, file.entries),
+            stop=min(start + entries_per_unit, end),
             reading=reading,
             recipe=recipe,
         )
-        for file in files
-        for start in range(0, file.entries, entries_per_unit)
+        for file, end in zip(files, stops, strict=True)
+        for start in range(0, end, entries_per_unit)
     )

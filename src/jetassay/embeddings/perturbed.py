@@ -1,0 +1,52 @@
+"""The first jets of each file as another detector would have seen them, embedded and stored like any others."""
+
+from dataclasses import replace
+from typing import Any
+
+from jetassay.backbones.protocol import Backbone
+from jetassay.embeddings.datasets import DEFAULT_BATCHING, default_store, fill_embeddings, fill_tables, take
+from jetassay.embeddings.embedded import Embedded, as_embedded, join_embedded
+from jetassay.embeddings.tables import as_table
+from jetassay.embeddings.units import Reading, TableRecipe, embedding_recipe, plan
+from jetassay.jets.dataset import Dataset
+from jetassay.jets.perturbations import Perturbation
+from jetassay.jets.reading import OnInvalid
+from jetassay.progress import Reporter
+
+
+def embed_perturbed(
+    backbone: Backbone,
+    dataset: Dataset,
+    *,
+    perturbation: Perturbation,
+    entries: int | None,
+    on_invalid: OnInvalid = "error",
+    threads: int | None = None,
+    reporter: Reporter,
+) -> Embedded:
+    """The embedding of the first `entries` entries of each file; what the store has is not computed again.
+
+    entries: of each file; None for all
+    on_invalid, threads: as of `embed_dataset`
+
+    Labels and jet columns are those of the jets before. Raises as `embed_dataset` does.
+    """
+    feature_set, batching, store = backbone.feature_set, DEFAULT_BATCHING, default_store()
+    needs = perturbation.needs(feature_set.needs)
+    dataset.schema.require_columns(needs, owner=f"feature set '{feature_set.name}' under {perturbation}")
+    nominal = embedding_recipe(backbone, feature_set=feature_set, batching=batching)
+    shared: dict[str, Any] = {
+        "reading": Reading(schema=dataset.schema, selection=dataset.selection, on_invalid=on_invalid),
+        "entries_per_unit": batching.entries_per_unit,
+        "most": entries,
+    }
+    tables = plan(dataset.files, recipe=TableRecipe(), **shared)
+    units = plan(dataset.files, recipe=replace(nominal, perturbation=perturbation), **shared)
+    fill_tables(tables, store=store, reporter=reporter)
+    fill_embeddings(backbone, units, feature_set=feature_set, store=store, threads=threads, reporter=reporter)
+    return join_embedded(
+        [
+            as_embedded(backbone, as_table(table, take(store, table)), take(store, unit))
+            for table, unit in zip(tables, units, strict=True)
+        ]
+    )
