@@ -48,9 +48,90 @@ CHECKS: Registry[Check] = Registry("check", of=Check)
 for _check in (
     Check(
         name="columns",
-        proves="the inputs are made of observed columns alone, and none of these is known to be truth",
+        proves="all inputs are made of columns that the dataset lists as observed",
         function="jetassay.audit.static:columns",
         leak=True,
+    ),
+    Check(
+        name="schema",
+        proves="the dataset lists nothing as observed that is a label or generator-level by its name",
+        function="jetassay.audit.static:schema",
+        leak=True,
+    ),
+    Check(
+        name="label-columns",
+        proves="no input takes a few values that each belong to one label alone",
+        function="jetassay.audit.static:label_columns",
+        leak=True,
+    ),
+    Check(
+        name="taint",
+        proves="truth and file names can change, and no bit of the embedding does",
+        function="jetassay.audit.taint:taint",
+        leak=True,
+    ),
+    Check(
+        name="batches",
+        proves="the order of entries and the cut into batches change nothing but rounding",
+        function="jetassay.audit.taint:batches",
+        leak=True,
+    ),
+    Check(
+        name="repeats",
+        proves="nothing is carried from one batch to the next, and no chance is involved",
+        function="jetassay.audit.invariance:repeats",
+    ),
+    Check(
+        name="batch-statistics",
+        proves="a jet's embedding does not depend on the other jets of its batch",
+        function="jetassay.audit.invariance:batch_statistics",
+    ),
+    Check(
+        name="padding",
+        proves="empty slots change nothing",
+        function="jetassay.audit.invariance:padding",
+    ),
+    Check(
+        name="constituent-order",
+        proves="the order of constituents changes nothing, where the card says so",
+        function="jetassay.audit.invariance:constituent_order",
+    ),
+    Check(
+        name="splits",
+        proves="no jet is in two splits",
+        function="jetassay.audit.hygiene:splits",
+        leak=True,
+    ),
+    Check(
+        name="training-overlap",
+        proves="no jet was seen in training, as far as card and files say",
+        function="jetassay.audit.hygiene:training_overlap",
+        leak=True,
+    ),
+    Check(
+        name="weights",
+        proves="the weights are not those of an untrained network, unless the card says that they are",
+        function="jetassay.audit.weights:weights",
+    ),
+    Check(
+        name="finite",
+        proves="no embedding holds NaN or infinity",
+        function="jetassay.audit.collapse:finite",
+    ),
+    Check(
+        name="collapse",
+        proves="the embedding varies along more than one direction",
+        function="jetassay.audit.collapse:collapse",
+    ),
+    Check(
+        name="dead-dimensions",
+        proves="every dimension of the embedding varies",
+        function="jetassay.audit.collapse:dead_dimensions",
+    ),
+    Check(
+        name="duplicates",
+        proves="distinct jets have distinct embeddings",
+        function="jetassay.audit.collapse:duplicates",
     ),
 ):
     CHECKS.add(_check.name, partial(lambda check: check, _check))

@@ -1,6 +1,6 @@
 """What a check takes: one backbone, the jets it is audited on, and what was made of them, each made once."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
@@ -8,24 +8,22 @@ from numpy.typing import NDArray
 
 from jetassay.audit.choices import AuditChoice
 from jetassay.audit.forward import embed_inputs
-from jetassay.audit.subsample import AuditedJets, Subsample
+from jetassay.audit.subsample import AuditedJets, Files, Subsample
 from jetassay.backbones.protocol import Backbone
 from jetassay.features.batch import InputBatch
 from jetassay.features.inputs import compute_inputs
-from jetassay.jets.dataset import DataFile, Dataset
+from jetassay.jets.dataset import Dataset
 from jetassay.progress import Reporter
 from jetassay.tasks.samples import Splits
-
-Files = Mapping[str, tuple[DataFile, ...]]
 
 
 class Subject:
     """One backbone under audit.
 
     backbone: as loaded
-    jets:     the subsample's source, shared by all backbones of an audit; it knows the dataset
-    files:    "train", "validation", "test" -> files of each split
+    jets:     the dataset's files and a subsample of their jets, shared by all backbones of an audit
     choice:   what was asked for: sizes, draws, seed
+    samples:  gives the embedded jets of each split, when first asked for
     reporter: who hears how far it is
     threads:  batches that run side by side; None for one per usable core
     """
@@ -35,7 +33,6 @@ class Subject:
         backbone: Backbone,
         *,
         jets: AuditedJets,
-        files: Files,
         choice: AuditChoice,
         samples: Callable[[], Splits],
         reporter: Reporter | None = None,
@@ -43,7 +40,6 @@ class Subject:
     ) -> None:
         self.backbone = backbone
         self.jets = jets
-        self.files = files
         self.choice = choice
         self.reporter = reporter or Reporter(quiet=True)
         self.threads = threads
@@ -58,6 +54,11 @@ class Subject:
     def dataset(self) -> Dataset:
         """The dataset that the files belong to."""
         return self.jets.dataset
+
+    @property
+    def files(self) -> Files:
+        """The files of each split: train, validation, test."""
+        return self.jets.splits
 
     @cached_property
     def splits(self) -> Splits:

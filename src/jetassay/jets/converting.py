@@ -210,6 +210,13 @@ def _hdf5(path: Path, source: Source) -> Iterator[Add]:
         yield add
 
 
+@contextmanager
+def open_writer(path: Path, source: Source, *, to: Target) -> Iterator[Add]:
+    """Takes chunks with columns as those of `source`, and writes them to `path`; ROOT files into the tree `TREE`."""
+    with _WRITERS[to](path, source) as add:
+        yield add
+
+
 _WRITERS: Mapping[Target, Callable[[Path, Source], AbstractContextManager[Add]]] = {
     "root": _root,
     "parquet": _parquet,

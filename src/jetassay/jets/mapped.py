@@ -125,6 +125,11 @@ class MappedSource:
                         f"in dataset '{schema.name}' and can never be an input"
                     )
 
+    @property
+    def observed_columns(self) -> frozenset[str]:
+        """The file's own names of the columns that a backbone may see something of."""
+        return frozenset(each for names in self._columns.values() for each in names) | frozenset(self._mask)
+
     def chunks(self, names: Sequence[str], *, start: int, stop: int, step: int) -> Iterator[RawChunk]:
         """See `sources.Source`."""
         wanted = self._wanted([name for name in names if name != LABEL])

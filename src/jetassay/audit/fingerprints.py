@@ -1,0 +1,78 @@
+"""A hash of each jet, of its constituents alone, so that the same jet is found again in any file and any order."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jetassay.embeddings.units import Reading
+from jetassay.jets.containers import Jets
+from jetassay.jets.dataset import DataFile
+from jetassay.jets.reading import ENTRIES_PER_CHUNK, read_chunks
+from jetassay.jets.schema import CORE
+
+_UNCUT = 1 << 30
+_MULTIPLIERS = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F)
+"""Odd numbers without structure: 2^64 over the golden ratio, and the second prime of xxHash64."""
+
+Hashes = NDArray[np.void]
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprints:
+    """One 128-bit hash of each of J jets.
+
+    hashes: (J,), two uint64 each
+    files:  names of the files
+    file:   int64 (J,), index into `files`
+    """
+
+    hashes: Hashes
+    files: tuple[str, ...]
+    file: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.hashes)
+
+
+def fingerprint_files(files: Sequence[DataFile], *, reading: Reading) -> Fingerprints:
+    """The jets of `files` that a suite would see, by their constituents' four-vectors, none cut."""
+    parts, owners = [], []
+    for number, file in enumerate(files):
+        for chunk in read_chunks(
+            file.path,
+            schema=reading.schema,
+            needs=tuple(column for cut in reading.selection for column in (cut.column,)),
+            stop=file.entries,
+            entries_per_chunk=ENTRIES_PER_CHUNK,
+            max_constituents=_UNCUT,
+            on_invalid=reading.on_invalid,
+            selection=reading.selection,
+            labelled=False,
+        ):
+            parts.append(fingerprints(chunk.jets))
+            owners.append(np.full(len(chunk.jets), number, np.int64))
+    return Fingerprints(np.concatenate(parts), tuple(file.name for file in files), np.concatenate(owners))
+
+
+def fingerprints(jets: Jets) -> Hashes:
+    """Hashes (J,): a jet's is the sum, modulo 2^64 and twice, of its constituents', so their order does not matter.
+
+    A constituent's is a mix of the bits of px, py, pz and E in float32. Two jets with equal hashes are the same jet
+    but for a chance of some 2^-128 for each pair.
+    """
+    rows = np.stack([jets.constituents[name] + np.float32(0) for name in CORE], axis=1)  # -0 becomes 0
+    words = np.ascontiguousarray(rows, "<f4").view("<u8")  # (N, 2): px with py, pz with E
+    halves = []
+    for multiplier in _MULTIPLIERS:
+        mixed = _mix(_mix(words[:, 0] * np.uint64(multiplier)) ^ words[:, 1])
+        halves.append(np.add.reduceat(mixed, jets.offsets[:-1]) if len(jets) else mixed[:0])
+    return np.stack(halves, axis=1).astype("<u8").view([("first", "<u8"), ("second", "<u8")])[:, 0]
+
+
+def _mix(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The finaliser of splitmix64 (Steele, Lea, Flood 2014): every bit of a word moves half of the others."""
+    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return words ^ (words >> np.uint64(31))

@@ -1,0 +1,147 @@
+"""What may not change an embedding: how often, beside whom, in how many slots and in which order a jet is given."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jetassay.audit.deviation import deviation, same_bits
+from jetassay.audit.finding import Finding, Status
+from jetassay.audit.forward import embed_batch
+from jetassay.audit.subject import Subject
+from jetassay.audit.taint import TOLERANCE
+from jetassay.embeddings.threads import one_thread_per_operator
+from jetassay.features.batch import InputBatch
+
+_JETS = 48
+_TRIED = 8
+
+
+def repeats(subject: Subject) -> Iterator[Finding]:
+    """A batch, another one, and the first again: to the bit the same, or something is carried between batches."""
+    first, other = _some(subject, _JETS), _some(subject, _JETS, skip=_JETS)
+    with one_thread_per_operator():
+        before = embed_batch(subject.backbone, first)
+        embed_batch(subject.backbone, other)
+        again = embed_batch(subject.backbone, first)
+    differ = len(first) - int(same_bits(before, again).sum())
+    yield Finding(
+        check="repeats",
+        status="fail" if differ else "pass",
+        figure=f"{differ} of {len(first)} jets differ",
+        meaning="The same batch gives another embedding after another batch: a state is carried over, or chance is "
+        "involved (dropout)."
+        if differ
+        else "The same batch gives the same bits, whatever was embedded before.",
+        numbers={"differ": differ},
+    )
+
+
+def batch_statistics(subject: Subject) -> Iterator[Finding]:
+    """A jet beside other jets, none longer than itself, so that not even its padding changes."""
+    inputs = subject.inputs
+    order = np.argsort(-inputs.multiplicities, kind="stable").astype(np.int64)
+    tried = order[:: max(1, len(order) // (2 * _TRIED))][:_TRIED]
+    apart = 0.0
+    scale = float(np.abs(subject.embedding).max(initial=0.0)) or 1.0
+    with one_thread_per_operator():
+        for jet in tried:
+            shorter = np.setdiff1d(order[inputs.multiplicities[order] <= inputs.multiplicities[jet]], [jet])
+            found = [
+                embed_batch(subject.backbone, inputs.take(np.array([jet, *beside], np.int64)))[:1]
+                for beside in (shorter[:4], shorter[-4:], shorter[:0])
+            ]
+            reach = float(np.abs(found[0]).max(initial=0.0)) / scale
+            apart = max([apart, *(deviation(found[0], other) * reach for other in found[1:])])
+    by_name = _modules_that_use_the_batch(subject)
+    failed = apart > TOLERANCE or bool(by_name)
+    yield Finding(
+        check="batch-statistics",
+        status="fail" if failed else "pass",
+        figure=f"{apart:.1e} of the largest value",
+        meaning=f"A jet's embedding depends on the other jets of its batch{by_name and f' ({by_name})'}; set the "
+        "network to inference mode, or take layers that look at one jet alone."
+        if failed
+        else "A jet's embedding is the same beside any other jets.",
+        numbers={"deviation": apart},
+    )
+
+
+def _modules_that_use_the_batch(subject: Subject) -> str:
+    """Layers of a torch module that are in training mode or normalise with the statistics of the batch; "" for none."""
+    module = getattr(subject.backbone, "module", None)
+    if module is None:
+        return ""
+    import torch
+
+    batch_norms = torch.nn.modules.batchnorm._BatchNorm  # noqa: SLF001 - the base of all of them has no public name
+    wrong = [
+        f"{name or 'network'}: {type(each).__name__}"
+        for name, each in module.named_modules()
+        if isinstance(each, batch_norms) and (each.training or each.running_mean is None)
+    ]
+    return ", ".join(wrong[:3]) + (f" and {len(wrong) - 3} more" if len(wrong) > 3 else "")
+
+
+def padding(subject: Subject) -> Iterator[Finding]:
+    """Jets alone, and beside one with as many constituents as there may be, so that all others are padded."""
+    jets = _some(subject, _JETS)
+    longest = _longest(jets, subject.backbone.card.max_constituents)
+    padded = []
+    with one_thread_per_operator():
+        for start in range(0, len(jets), _JETS // 2):
+            part = jets.take(np.arange(start, min(start + _JETS // 2, len(jets))))
+            padded.append(embed_batch(subject.backbone, InputBatch.join([part, longest]))[:-1])
+        alone = [embed_batch(subject.backbone, jets.take(np.array([jet]))) for jet in range(len(jets))]
+    apart = deviation(np.concatenate(alone), np.concatenate(padded))
+    yield Finding(
+        check="padding",
+        status="pass" if apart <= TOLERANCE else "fail",
+        figure=f"{apart:.1e} of the largest value",
+        meaning=f"Empty slots up to {subject.backbone.card.max_constituents} change nothing."
+        if apart <= TOLERANCE
+        else "Empty slots change the embedding, so it depends on the longest jet of the batch; mask them.",
+        numbers={"deviation": apart},
+    )
+
+
+def constituent_order(subject: Subject) -> Iterator[Finding]:
+    """Constituents in another order, where the card says that it does not matter."""
+    jets = _some(subject, _JETS)
+    shuffled = _shuffled_constituents(jets, seed=subject.choice.seed)
+    with one_thread_per_operator():
+        apart = deviation(embed_batch(subject.backbone, jets), embed_batch(subject.backbone, shuffled))
+    declared = subject.backbone.card.permutation_invariant
+    status: Status = "pass"
+    meaning = "The order of constituents changes nothing, as the card says."
+    if not declared:
+        status, meaning = "note", "The card does not declare that the order of constituents is of no account."
+    elif apart > TOLERANCE:
+        status = "fail"
+        meaning = "The order of constituents matters, but the card says permutation_invariant = true. Correct it."
+    yield Finding(
+        check="constituent-order",
+        status=status,
+        figure=f"{apart:.1e} of the largest value",
+        meaning=meaning,
+        numbers={"deviation": apart},
+    )
+
+
+def _some(subject: Subject, count: int, *, skip: int = 0) -> InputBatch:
+    """`count` jets of the subsample in a drawn order, without the first `skip` of it; all where there are fewer."""
+    order = np.random.default_rng(subject.choice.seed).permutation(len(subject.inputs)).astype(np.int64)
+    return subject.inputs.take(order[skip : skip + count] if skip < len(order) else order[:count])
+
+
+def _longest(jets: InputBatch, constituents: int) -> InputBatch:
+    """One jet with so many constituents: those of all jets one after the other, again and again."""
+    rows = np.arange(constituents) % len(jets.features)
+    offsets = np.array([0, constituents], np.int64)
+    return InputBatch(jets.features[rows], jets.p4[rows], offsets, jets.jet_features[:1])
+
+
+def _shuffled_constituents(jets: InputBatch, *, seed: int) -> InputBatch:
+    owner = np.repeat(np.arange(len(jets)), jets.multiplicities)
+    rows: NDArray[np.int64] = np.lexsort((np.random.default_rng(seed).random(len(owner)), owner))
+    return InputBatch(jets.features[rows], jets.p4[rows], jets.offsets, jets.jet_features)

@@ -1,0 +1,105 @@
+"""Whether the weights in memory are trained ones: not those that the architecture draws at random."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jetassay.audit.finding import Finding, Status
+from jetassay.audit.subject import Subject
+from jetassay.backbones.card import Card
+
+Floats = NDArray[np.float64]
+
+_SEEDS = (104729, 1299709)
+_SIGNIFICANCE = 1e-6
+
+
+def weights(subject: Subject) -> Iterator[Finding]:
+    """Every tensor of weights against a fresh draw of the same architecture."""
+    card = subject.backbone.card
+    if card.untrained_twin_of is not None:
+        yield _finding(
+            "pass", f"seed {card.seed}", f"A declared control: {card.untrained_twin_of} with random weights."
+        )
+        return
+    if card.weights is None:
+        yield _finding("pass", "none", "It has no weights, and its card names none.")
+        return
+    state = _state(subject.backbone)
+    if state is None:
+        yield _finding(
+            "note",
+            subject.backbone.weights_sha256[:12],
+            "Its weights are no tensors of torch, so they are not compared with random ones; their hash is the card's.",
+        )
+        return
+    fresh = _fresh(card)
+    like_fresh = [name for name, values in state.items() if looks_fresh(name, values, fresh)]
+    share = len(like_fresh) / max(len(state), 1)
+    yield Finding(
+        check="weights",
+        status="fail" if 2 * len(like_fresh) > len(state) else "pass",
+        figure=f"{len(like_fresh)} of {len(state)} tensors",
+        meaning="Most weights are as an untrained network draws them: the trained ones were not loaded. Load them, or "
+        "declare it as a control (`untrained_twin_of`)."
+        if share > 1 / 2
+        else "Weights differ from those of an untrained network of this architecture"
+        + (f" (but {', '.join(like_fresh[:3])})." if like_fresh else "."),
+        numbers={"like_fresh": len(like_fresh), "tensors": len(state)},
+    )
+
+
+def looks_fresh(name: str, values: Floats, fresh: Mapping[str, list[Floats]]) -> bool:
+    """Whether a tensor is what an untrained network of the architecture draws, as far as its values show.
+
+    Against fresh draws of the same tensor where they can be had: equal where these are constant, else by the two-sample
+    Kolmogorov-Smirnov test at 1e-6. Otherwise: the constants of untrained biases and norms, and for matrices the
+    uniform distribution within 1 / sqrt(inputs), which `torch.nn.Linear` draws.
+    """
+    from scipy.stats import ks_2samp, kstest
+
+    if name in fresh:
+        drawn = np.concatenate(fresh[name])
+        if np.ptp(drawn) == 0:
+            return bool((values == drawn[0]).all())
+        return bool(ks_2samp(values.ravel(), drawn, method="asymp").pvalue > _SIGNIFICANCE)
+    if np.ptp(values) == 0:
+        return bool(values.flat[0] in (0.0, 1.0))
+    bound = 1 / np.sqrt(max(values[0].size, 1))
+    if values.ndim < 2 or np.abs(values).max() > bound * (1 + 1e-6):
+        return False
+    return bool(kstest(values.ravel(), "uniform", args=(-bound, 2 * bound)).pvalue > _SIGNIFICANCE)
+
+
+def _fresh(card: Card) -> dict[str, list[Floats]]:
+    """Tensors of the card's architecture as drawn with other seeds, flat; none where only its `load` can make one."""
+    from jetassay.backbones.loading import build_module
+
+    if card.architecture.endswith(":load"):
+        return {}
+    drawn: dict[str, list[Floats]] = {}
+    for seed in _SEEDS:
+        for name, values in _tensors(build_module(card.model_copy(update={"seed": seed}))).items():
+            drawn.setdefault(name, []).append(values.ravel())
+    return drawn
+
+
+def _state(backbone: Any) -> dict[str, Floats] | None:
+    module = getattr(backbone, "module", None)
+    return _tensors(module) if hasattr(module, "named_parameters") else None
+
+
+def _tensors(module: Any) -> dict[str, Floats]:
+    """Parameters by name, and running statistics, in float64."""
+    named = [*module.named_parameters(), *module.named_buffers()]
+    return {
+        name: np.asarray(values.detach().cpu().double().numpy())
+        for name, values in named
+        if not name.endswith("num_batches_tracked") and values.is_floating_point() and values.numel()
+    }
+
+
+def _finding(status: Status, figure: str, meaning: str) -> Finding:
+    return Finding(check="weights", status=status, figure=figure, meaning=meaning)
