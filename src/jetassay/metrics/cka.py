@@ -45,6 +45,13 @@ def hsic(sums: FloatArray) -> float:
     return float((trace + total_x * total_y / ((n - 1) * (n - 2)) - 2 / (n - 2) * between) / (n * (n - 3)))
 
 
+def covariance(sums: FloatArray) -> FloatArray:
+    """Covariance (p, q) of the jets, dividing by their number, from the sums M (p + 2, q + 2), or from many of them."""
+    n = sums[..., -1:, -1:]
+    covariances: FloatArray = (sums[..., :-2, :-2] - sums[..., :-2, -1:] * sums[..., -1:, :-2] / n) / n
+    return covariances
+
+
 def debiased_cka(x: NDArray[Any], y: NDArray[Any]) -> float:
     """Debiased linear CKA of two embeddings of the same jets in the same order, (J, p) and (J, q).
 
@@ -103,7 +110,7 @@ class CrossSums:
 
     def cka(self, first: str, second: str) -> float:
         """Debiased linear CKA of two of the embeddings over all jets so far."""
-        return _cka(tuple(each.sum(axis=0) for each in self._blocks(first, second)), first, second)
+        return _cka(tuple(each.sum(axis=0) for each in self.blocks(first, second)), first, second)
 
     def interval(self, first: str, second: str, *, level: float) -> Interval | None:
         """Delete-one-block jackknife with Student's t; None with one block, or where CKA is not defined without one.
@@ -114,7 +121,7 @@ class CrossSums:
         value, n = self.cka(first, second), len(self._sums)
         if n < 2:
             return None
-        kept = zip(*(each.sum(axis=0) - each for each in self._blocks(first, second)), strict=True)
+        kept = zip(*(each.sum(axis=0) - each for each in self.blocks(first, second)), strict=True)
         try:
             without = np.array([_cka(sums, first, second) for sums in kept])
         except DataError:
@@ -122,8 +129,21 @@ class CrossSums:
         margin = float(np.sqrt((n - 1) ** 2 / n * without.var(ddof=1)) * stats.t.ppf((1 + level) / 2, n - 1))
         return Interval(value - margin, value + margin, level, "block-jackknife")
 
-    def _blocks(self, first: str, second: str) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Sums of each block: of the first with the second, the first with itself, the second with itself."""
+    def biased_cka(self, first: str, second: str) -> float:
+        """CKA as it is often computed, |X'Y|^2 / (|X'X| |Y'Y|) of centred embeddings: above 0 for unrelated ones.
+
+        For comparison with what others publish; it tends to D / (n + D) for independent isotropic embeddings of D
+        dimensions and n jets, and says nothing until n is many times D.
+        """
+        cross, own_first, own_second = (float((covariance(each.sum(axis=0)) ** 2).sum()) for each in
+                                        self.blocks(first, second))  # fmt: skip
+        return cross / float(np.sqrt(own_first * own_second))
+
+    def blocks(self, first: str, second: str) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Sums M of each block: of the first with the second, the first with itself, the second with itself.
+
+        float64 (blocks, p + 2, q + 2), (blocks, p + 2, p + 2) and (blocks, q + 2, q + 2).
+        """
         a, b = self._columns[first], self._columns[second]
         return self._sums[:, a, b], self._sums[:, a, a], self._sums[:, b, b]
 
