@@ -133,5 +133,17 @@ for _check in (
         proves="distinct jets have distinct embeddings",
         function="jetassay.audit.collapse:duplicates",
     ),
+    Check(
+        name="shuffled-labels",
+        proves="probes on shuffled labels are at chance",
+        function="jetassay.audit.permutation:shuffled_labels",
+        leak=True,
+    ),
+    Check(
+        name="entry-order",
+        proves="the embedding does not know a jet's place in its file",
+        function="jetassay.audit.order:entry_order",
+        leak=True,
+    ),
 ):
     CHECKS.add(_check.name, partial(lambda check: check, _check))
