@@ -5,15 +5,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from jetassay.audit.choices import AuditChoice, Depth
 from jetassay.errors import ConfigError
 from jetassay.places import suites_folder
 from jetassay.records import Record, parse_record, read_toml
 from jetassay.registry import Registry
 from jetassay.tasks.catalogue import TASKS
 from jetassay.tasks.choices import (
+    BinsChoice,
+    CalibrationChoice,
+    ComparisonChoice,
+    ContentChoice,
     ProbeChoice,
+    RobustnessChoice,
+    SculptingChoice,
     Seed,
     ShuffledLabelsChoice,
     SimilarityChoice,
@@ -55,6 +62,7 @@ class SplitChoice(Record):
 class Suite(Record):
     """One comparison. A task whose table is absent is not run.
 
+    audit:     of every backbone, at the cheap depth unless its table says otherwise; `audit = false` for none
     tasks:     those of plug-ins, by name, each with its arguments
     backbones: names of cards; `NAME@LAYER` takes one of the inner layers that the card names as the embedding
     """
@@ -70,8 +78,20 @@ class Suite(Record):
     zero_shot: ZeroShotChoice | None = None
     similarity: SimilarityChoice | None = None
     shuffled_labels: ShuffledLabelsChoice | None = None
+    comparison: ComparisonChoice | None = None
+    bins: BinsChoice | None = None
+    sculpting: SculptingChoice | None = None
+    calibration: CalibrationChoice | None = None
+    content: ContentChoice | None = None
+    robustness: RobustnessChoice | None = None
     throughput: ThroughputChoice | None = None
+    audit: AuditChoice | None = AuditChoice()
     tasks: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+    @field_validator("audit", mode="before")
+    @classmethod
+    def _no_audit(cls, audit: Any) -> Any:
+        return None if audit is False else audit
 
     @model_validator(mode="after")
     def _own_tasks_have_their_tables(self) -> Self:
@@ -90,7 +110,7 @@ class Suite(Record):
 
     @model_validator(mode="after")
     def _probes_are_there(self) -> Self:
-        wanting = [name for name in self.chosen if name in TASKS and TASKS[name].takes == "probes"]
+        wanting = [name for name in self.chosen if name in TASKS and TASKS[name].takes in ("probes", "perturbed")]
         if wanting and self.probe is None:
             raise ValueError(f"{', '.join(wanting)}: made from the probes; add a table [probe]")
         return self
@@ -106,6 +126,8 @@ class Suite(Record):
     def _feasible(self) -> Self:
         if self.similarity is not None and len(self.backbones) < 2:
             raise ValueError("[similarity] compares pairs of backbones: name two at least, or take it out")
+        if self.comparison is not None and len(self.backbones) < 2:
+            raise ValueError("[comparison] compares pairs of backbones: name two at least, or take it out")
         asked = self.split.train + self.split.validation + self.split.test
         if self.dataset.files is not None and self.dataset.files < asked:
             raise ValueError(f"[split] takes {asked} files of each class, but [dataset] makes {self.dataset.files}")
@@ -149,3 +171,12 @@ def find_suite(name_or_path: str) -> Suite:
     if name_or_path.endswith(".toml"):
         return read_suite(Path(name_or_path))
     return suites()[name_or_path]
+
+
+def audit_suite(backbone: str, *, depth: Depth, jets: int) -> Suite:
+    """The jets and the split of the default suite for one backbone, with nothing to be done but its audit."""
+    default = suites()["default"]
+    audit = AuditChoice(depth=depth, jets=jets)
+    return Suite(
+        name="audit", title="Audit", backbones=(backbone,), dataset=default.dataset, split=default.split, audit=audit
+    )

@@ -21,7 +21,7 @@ class Task:
     scope:    "backbone": called once for each backbone, as function(what it takes, *, backbone, seed, ...);
               "suite": called once, as function({backbone: what it takes}, *, seed, ...)
     takes:    what it takes of a backbone: "test", a `Sample`; "splits", a `Splits`; "probes", a `Probed`, which needs
-              the suite's [probe]
+              the suite's [probe]; "perturbed", a `Perturbed`, which needs it too
     metrics:  what its scores are called
     of:       "embedding": its scores belong to the layer that is the embedding; "outputs": to the classifier's outputs
     version:  rises whenever a number may move
@@ -31,7 +31,7 @@ class Task:
     version: int
     description: str
     scope: Literal["backbone", "suite"]
-    takes: Literal["test", "splits", "probes"]
+    takes: Literal["test", "splits", "probes", "perturbed"]
     metrics: tuple[str, ...]
     function: str
     of: Literal["embedding", "outputs"] = "embedding"
@@ -84,6 +84,141 @@ SHUFFLED_LABELS = Task(
     function="jetassay.tasks.shuffled:shuffled",
 )
 
+COMPARISON = Task(
+    name="comparison",
+    version=1,
+    description="every two backbones on the same jets: differences of AUC and rejection, who is better, and ranks",
+    scope="suite",
+    takes="probes",
+    metrics=(
+        "auc_difference",
+        "auc_p_holm",
+        "auc_rank",
+        "log_rejection_difference",
+        "rejection_p_holm",
+        "rejection_rank",
+        "mcnemar_p",
+        "jets_needed",
+    ),
+    function="jetassay.tasks.comparison:comparison",
+)
+BINS = Task(
+    name="bins",
+    version=1,
+    description="AUC, rejection and efficiencies of the probes in bins of pT, soft-drop mass, |eta| and multiplicity",
+    scope="backbone",
+    takes="probes",
+    metrics=("auc", "rejection", "rejection_over_cuts", "signal_efficiency", "background_efficiency"),
+    function="jetassay.tasks.bins:bins",
+)
+SCULPTING = Task(
+    name="sculpting",
+    version=1,
+    description="how far cuts on the probes pull the soft-drop mass of the background: Jensen-Shannon divergence",
+    scope="backbone",
+    takes="probes",
+    metrics=("jsd", "inverse_jsd", "jsd_null", "jsd_p_value"),
+    function="jetassay.tasks.sculpting:mass_sculpting",
+)
+CALIBRATION = Task(
+    name="calibration",
+    version=1,
+    description="whether probabilities mean what they say, of the probes and of a classifier's own outputs",
+    scope="backbone",
+    takes="probes",
+    metrics=(
+        "ece", "ece_null", "ece_p_value", "brier", "brier_reliability", "brier_resolution", "brier_uncertainty",
+    ),
+    function="jetassay.tasks.calibration:calibrated",
+)  # fmt: skip
+CONTENT = Task(
+    name="content",
+    version=1,
+    description="how well mass, pT, multiplicity, tau ratios and displaced tracks can be read from the embedding",
+    scope="backbone",
+    takes="splits",
+    metrics=("r2", "r2_permuted"),
+    function="jetassay.tasks.content:content",
+)
+
+ROBUSTNESS = Task(
+    name="robustness",
+    version=1,
+    description="probes of jets as they are, on the same test jets as another detector would have seen them",
+    scope="backbone",
+    takes="perturbed",
+    metrics=(
+        "auc",
+        "auc_change",
+        "rejection",
+        "background_efficiency_change",
+        "signal_flips",
+        "background_flips",
+        "embedding_shift",
+        "embedding_cosine",
+    ),
+    function="jetassay.tasks.robustness:robustness",
+)
+
+KNN = Task(
+    name="knn",
+    version=1,
+    description="k nearest neighbours on frozen embeddings, each signal class against QCD",
+    scope="backbone",
+    takes="splits",
+    metrics=("auc", "rejection", "rejection_over_cuts", "neighbours"),
+    function="jetassay.tasks.knn:knn",
+)
+MLP_PROBE = Task(
+    name="mlp-probe",
+    version=1,
+    description="a network of one hidden layer on frozen embeddings, each signal class against QCD",
+    scope="backbone",
+    takes="splits",
+    metrics=("auc", "rejection", "rejection_over_cuts", "auc_over_seeds"),
+    function="jetassay.tasks.mlp_probe:mlp_probe",
+)
+MULTICLASS = Task(
+    name="multiclass",
+    version=1,
+    description="multinomial regression on frozen embeddings, all classes together",
+    scope="backbone",
+    takes="splits",
+    metrics=("accuracy", "macro_ovo_auc", "log_loss"),
+    function="jetassay.tasks.multiclass:multiclass",
+)
+FEW_SHOT = Task(
+    name="few-shot",
+    version=1,
+    description="learning curves: AUC against training jets per class, their area, and where backbones cross",
+    scope="suite",
+    takes="splits",
+    metrics=(
+        "auc",
+        "auc_over_test_jets",
+        "area_under_curve",
+        "area_under_curve_over_test_jets",
+        "crossing",
+        "crossing_share",
+    ),
+    function="jetassay.tasks.few_shot:few_shot",
+)
+
 TASKS: Registry[Task] = Registry("task", of=Task)
-for _task in (PROBE, ZERO_SHOT, SIMILARITY, SHUFFLED_LABELS):
+for _task in (
+    PROBE,
+    ZERO_SHOT,
+    SIMILARITY,
+    SHUFFLED_LABELS,
+    COMPARISON,
+    BINS,
+    SCULPTING,
+    CALIBRATION,
+    CONTENT,
+    ROBUSTNESS,
+    KNN,
+    MLP_PROBE,
+    MULTICLASS,
+    FEW_SHOT,
+):
     TASKS.add(_task.name, partial(lambda task: task, _task))

@@ -1,14 +1,27 @@
 """What a suite may ask of each task: the keys of its table, which are the arguments of the task's function."""
 
-from typing import Annotated, Self
+from itertools import pairwise
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, FiniteFloat, model_validator
 
+from jetassay.errors import ConfigError, UnknownNameError
 from jetassay.jets.classes import BACKGROUND, SIGNAL_NAMES
+from jetassay.jets.perturbations import parse_perturbation
 from jetassay.records import Record
 from jetassay.tasks.grouping import Grouping
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+def _rising(edges: tuple[float, ...]) -> tuple[float, ...]:
+    if any(high <= low for low, high in pairwise(edges)):
+        raise ValueError(f"edges must rise, and {', '.join(f'{each:g}' for each in edges)} do not")
+    return edges
+
+
+Edges = Annotated[tuple[FiniteFloat, ...], Field(min_length=2), AfterValidator(_rising)]
+"""Edges of bins: finite numbers, each above the one before."""
 
 
 class Against(Record):
@@ -66,6 +79,107 @@ class ShuffledLabelsChoice(Against):
     """The floor: linear probes of every signal against the background, on shuffled training labels."""
 
     permutations: int = Field(default=50, ge=2)
+
+
+class ComparisonChoice(Record):
+    """Every two backbones on the same jets, from their probes.
+
+    level: chance of any false verdict among all pairs and signals; draws: of the paired bootstrap
+    """
+
+    level: float = Field(default=0.05, gt=0, lt=1)
+    draws: int = Field(default=1000, ge=100)
+    seed: Seed = 0
+
+
+class BinsChoice(Record):
+    """AUC, rejection and efficiencies of the probes in bins of observed jet variables.
+
+    variables: jet columns (GeV), `multiplicity`, or `abs_eta`
+    edges:     variable -> edges of its bins, rising; without them, `n_bins` quantiles of the background
+    """
+
+    variables: tuple[str, ...] = Field(default=("jet_pt", "jet_sdmass", "abs_eta", "multiplicity"), min_length=1)
+    edges: dict[str, Edges] = Field(default_factory=dict)
+    n_bins: int = Field(default=4, ge=1, le=100)
+    seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _edges_are_used(self) -> Self:
+        unused = sorted(set(self.edges) - set(self.variables))
+        if unused:
+            raise ValueError(f"edges of {', '.join(unused)}, but `variables` are {', '.join(self.variables)}")
+        return self
+
+
+class SculptingChoice(Record):
+    """How far cuts on the probes pull the soft-drop mass of the background.
+
+    background_efficiencies: cuts that keep these fractions of the background, beside the class's working point
+    edges: of the mass bins, GeV, rising; without them, `n_bins` quantiles of the background
+    """
+
+    background_efficiencies: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.5, 0.1, 0.01)
+    edges: Edges | None = None
+    n_bins: int = Field(default=20, ge=2, le=1000)
+    seed: Seed = 0
+
+
+class CalibrationChoice(Record):
+    """Whether the probabilities of the probes, and of a classifier's own outputs, mean what they say.
+
+    groupings: how outputs stand for classes, before the groupings that ship
+    """
+
+    groupings: tuple[Grouping, ...] = ()
+    n_bins: int = Field(default=15, ge=1, le=1000)
+    background: str = BACKGROUND
+    seed: Seed = 0
+
+
+class ContentChoice(Record):
+    """What the embedding holds of jet observables; without a word, of all that the task knows."""
+
+    observables: tuple[str, ...] | None = None
+    background: str = BACKGROUND
+    seed: Seed = 0
+
+
+class RobustnessChoice(Record):
+    """Probes on test jets as another detector would have seen them.
+
+    perturbations: `NAME=VALUE`, see `jets.perturbations`
+    modes: of the simulation, other than that of the dataset: the same events with another detector
+    jets: of each class, the first of the test sample; more than there are means all
+    seed: of the perturbations' random numbers and of the bootstrap
+    """
+
+    perturbations: tuple[str, ...] = (
+        "drop=0.05",
+        "drop=0.2",
+        "smear=0.05",
+        "smear=0.2",
+        "scale=0.03",
+        "without=displacement",
+        "without=identity",
+        "without=charge",
+    )
+    modes: tuple[Literal["delphes", "ideal"], ...] = ()
+    jets: int = Field(default=250, gt=0)
+    seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _known_once(self) -> Self:
+        if not self.perturbations and not self.modes:
+            raise ValueError("name a perturbation or a mode")
+        try:
+            names = [str(parse_perturbation(text)) for text in self.perturbations]
+        except (ConfigError, UnknownNameError) as error:
+            raise ValueError(str(error)) from error
+        doubles = sorted({name for name in (*names, *self.modes) if (*names, *self.modes).count(name) > 1})
+        if doubles:
+            raise ValueError(f"named twice: {', '.join(doubles)}")
+        return self
 
 
 class ThroughputChoice(Record):
