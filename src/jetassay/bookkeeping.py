@@ -53,7 +53,7 @@ class Clock:
 def settings_digest(suite: Suite, dataset: Dataset, backbones: "Mapping[str, Backbone]") -> str:
     """32 hex digits that are equal for executions that must give equal numbers."""
     facts = {
-        "suite": suite.model_dump(mode="json", exclude={"title": True, "dataset": {"folder"}, "throughput": True}),
+        "suite": suite.model_dump(mode="json", exclude={"title": True, "dataset": {"folder"}, "throughput": True, "audit": True}),
         "data": dataset.digest,
         "backbones": {
             name: [each.card.digest(), each.weights_sha256, each.feature_set.digest()]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from jetassay.auditing import audit_all, outcome_of, require_no_leak
 from jetassay.bookkeeping import Clock, count_jets, provenance_of, settings_digest, track, warn_of_seen_jets
 from jetassay.errors import ConfigError
 from jetassay.progress import Reporter
@@ -11,6 +12,7 @@ from jetassay.scoring import score_all
 from jetassay.steps import embed_all, find_jets, load_backbones, measure_throughput, split_jets
 from jetassay.suite import Suite
 from jetassay.tasks.further import require_tasks
+from jetassay.varying import embed_variations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +63,16 @@ def run_suite(suite: Suite, *, device: str = "cpu", reporter: Reporter) -> Suite
         with open_suite_run(suite=suite.name, suite_id=identity, reporter=reporter) as opened:
             with clock("embeddings"):
                 embedded = embed_all(suite, backbones, dataset, splits, reporter=reporter)
+            with clock("jets seen otherwise"):
+                varied = embed_variations(suite, backbones, embedded, dataset, splits, reporter=reporter)
             with clock("scores"):
-                scored = score_all(suite, embedded, splits, reporter=reporter)
+                scored = score_all(suite, embedded, splits, varied=varied, reporter=reporter)
+            with clock("audit"):
+                audited = audit_all(
+                    suite, backbones, dataset=dataset, splits=splits, embedded=embedded, reporter=reporter
+                )
+                for name, findings in audited.items():
+                    scored.take(outcome_of(findings), task="audit", backbone=name)
             with clock("throughput"):
                 scored.scores += measure_throughput(suite, backbones, dataset, splits, reporter=reporter)
             results = Results(
@@ -77,6 +87,7 @@ def run_suite(suite: Suite, *, device: str = "cpu", reporter: Reporter) -> Suite
             results.save()
             with clock("report"):
                 page = results.draw()
+            require_no_leak(audited)
             with clock("tracking"):
                 links, results, untracked = track(opened, results, backbones, embedded, identity, reporter=reporter)
     reporter.line(clock.text())

@@ -1,20 +1,30 @@
 """All checks of an audit, one after the other; one that cannot be made is a failure of its own, and stops no other."""
 
+from jetassay.audit.archive import STOPPED, keep, recall
 from jetassay.audit.catalogue import CHECKS
 from jetassay.audit.finding import Finding, Findings
 from jetassay.audit.subject import Subject
+from jetassay.embeddings.threads import one_thread_per_operator
 from jetassay.errors import JetAssayError
 
 
 def audit(subject: Subject) -> Findings:
-    """Run the checks that `subject.choice` names, in the order of the catalogue."""
+    """The checks that `subject.choice` names, in the order of the catalogue; taken from the cache where they are kept.
+
+    Raises `StoreError` where findings cannot be kept.
+    """
+    kept = recall(subject)
+    if kept is not None:
+        return kept
     names = subject.choice.checks
     rows: list[Finding] = []
-    with subject.reporter.bar(f"audit of {subject.name}", len(names), unit="checks") as bar:
+    with one_thread_per_operator(), subject.reporter.bar(f"audit of {subject.name}", len(names), unit="checks") as bar:
         for name in names:
             rows += run_check(name, subject)
             bar.advance()
-    return Findings(tuple(rows))
+    findings = Findings(tuple(rows))
+    keep(subject, findings)
+    return findings
 
 
 def run_check(name: str, subject: Subject) -> tuple[Finding, ...]:
@@ -22,4 +32,4 @@ def run_check(name: str, subject: Subject) -> tuple[Finding, ...]:
     try:
         return tuple(CHECKS[name].load()(subject))
     except JetAssayError as error:
-        return (Finding(check=name, status="fail", figure="stopped", meaning=str(error)),)
+        return (Finding(check=name, status="fail", figure=STOPPED, meaning=str(error)),)

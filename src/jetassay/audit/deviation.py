@@ -23,3 +23,8 @@ def deviation(one: Embedding, other: Embedding) -> float:
     scale = float(np.abs(one).max(initial=0.0))
     largest = float(np.abs(one.astype(np.float64) - other).max(initial=0.0))
     return largest / scale if scale else (0.0 if largest == 0 else float("inf"))
+
+
+def told(apart: float) -> str:
+    """A deviation in words: `3e-07 apart`."""
+    return f"{apart:.0e} apart" if apart else "equal"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from jetassay.audit.deviation import deviation, same_bits
+from jetassay.audit.deviation import deviation, same_bits, told
 from jetassay.audit.finding import Finding, Status
 from jetassay.audit.forward import embed_batch
 from jetassay.audit.subject import Subject
@@ -58,7 +58,7 @@ def batch_statistics(subject: Subject) -> Iterator[Finding]:
     yield Finding(
         check="batch-statistics",
         status="fail" if failed else "pass",
-        figure=f"{apart:.1e} of the largest value",
+        figure=told(apart),
         meaning=f"A jet's embedding depends on the other jets of its batch{by_name and f' ({by_name})'}; set the "
         "network to inference mode, or take layers that look at one jet alone."
         if failed
@@ -97,7 +97,7 @@ def padding(subject: Subject) -> Iterator[Finding]:
     yield Finding(
         check="padding",
         status="pass" if apart <= TOLERANCE else "fail",
-        figure=f"{apart:.1e} of the largest value",
+        figure=told(apart),
         meaning=f"Empty slots up to {subject.backbone.card.max_constituents} change nothing."
         if apart <= TOLERANCE
         else "Empty slots change the embedding, so it depends on the longest jet of the batch; mask them.",
@@ -122,7 +122,7 @@ def constituent_order(subject: Subject) -> Iterator[Finding]:
     yield Finding(
         check="constituent-order",
         status=status,
-        figure=f"{apart:.1e} of the largest value",
+        figure=told(apart),
         meaning=meaning,
         numbers={"deviation": apart},
     )

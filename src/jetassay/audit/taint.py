@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from jetassay.audit.deviation import deviation, same_bits
+from jetassay.audit.deviation import deviation, same_bits, told
 from jetassay.audit.finding import Finding
 from jetassay.audit.forward import TOKEN_BUDGET, embed_inputs
 from jetassay.audit.subject import Subject
@@ -50,8 +50,9 @@ def batches(subject: Subject) -> Iterator[Finding]:
     yield Finding(
         check="batches",
         status="pass" if apart <= TOLERANCE else "fail",
-        figure=f"{apart:.1e} of the largest value",
-        meaning="The same jets in another order and other batches get the same embeddings."
+        figure=told(apart),
+        meaning="The same jets in another order and other batches get the same embeddings; differences are relative to "
+        "the largest value."
         if apart <= TOLERANCE
         else f"Embeddings depend on the order of the entries or on their batch (more than {TOLERANCE:g}): where "
         "files are sorted by class, the class leaks.",
