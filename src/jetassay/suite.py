@@ -18,6 +18,10 @@ from jetassay.tasks.choices import (
     CalibrationChoice,
     ComparisonChoice,
     ContentChoice,
+    FewShotChoice,
+    KnnChoice,
+    MlpProbeChoice,
+    MulticlassChoice,
     ProbeChoice,
     RobustnessChoice,
     SculptingChoice,
@@ -84,6 +88,10 @@ class Suite(Record):
     calibration: CalibrationChoice | None = None
     content: ContentChoice | None = None
     robustness: RobustnessChoice | None = None
+    knn: KnnChoice | None = None
+    mlp_probe: MlpProbeChoice | None = None
+    multiclass: MulticlassChoice | None = None
+    few_shot: FewShotChoice | None = None
     throughput: ThroughputChoice | None = None
     audit: AuditChoice | None = AuditChoice()
     tasks: dict[str, dict[str, Any]] = Field(default_factory=dict)

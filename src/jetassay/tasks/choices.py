@@ -182,6 +182,42 @@ class RobustnessChoice(Record):
         return self
 
 
+class KnnChoice(Against):
+    """The k nearest neighbours of every test jet, each signal against the background."""
+
+    metric: Literal["euclidean", "cosine"] = "euclidean"
+
+
+class MlpProbeChoice(Against):
+    """Networks of one hidden layer, each signal against the background. starts: networks of a signal."""
+
+    starts: int = Field(default=3, ge=1, le=100)
+
+
+class MulticlassChoice(Record):
+    """All classes together, by one multinomial regression."""
+
+    background: str = BACKGROUND
+    seed: Seed = 0
+
+
+class FewShotChoice(Against):
+    """Learning curves of every signal against the background.
+
+    heads: linear, knn, mlp; draws: random choices of training jets; smallest: jets of each class where curves begin
+    """
+
+    heads: tuple[Literal["linear", "knn", "mlp"], ...] = Field(default=("linear",), min_length=1)
+    draws: int = Field(default=10, ge=2, le=1000)
+    smallest: int = Field(default=10, ge=2)
+
+    @model_validator(mode="after")
+    def _each_head_once(self) -> Self:
+        if len(set(self.heads)) < len(self.heads):
+            raise ValueError(f"heads named twice: {', '.join(self.heads)}")
+        return self
+
+
 class ThroughputChoice(Record):
     """The short form of the throughput measurement: each backbone embeds the same jets, interleaved."""
 

@@ -1,0 +1,158 @@
+"""Quality against training jets: means over draws, the area under the curve, and where two curves cross.
+
+Two things fluctuate, and are kept apart: which jets were drawn for training, and which jets it is measured on.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jetassay.errors import DataError
+from jetassay.metrics.roc import checked, pairs_won
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class LearningCurve:
+    """AUC of one model at G numbers of training jets, R draws each, on the same test jets.
+
+    jets:             int64 (G,), rising, training jets of each class
+    aucs:             G arrays float64 (R,) or, where all draws are the same, (1,); draw r is nested over the G numbers
+    signal_parts:     float64 (G, n_signal), mean over draws of the fraction of background below each signal jet
+    background_parts: float64 (G, n_background), mean over draws of the fraction of signal above each background jet
+    """
+
+    jets: NDArray[np.int64]
+    aucs: tuple[FloatArray, ...]
+    signal_parts: FloatArray
+    background_parts: FloatArray
+
+    @classmethod
+    def of(cls, jets: NDArray[np.int64], scores: tuple[FloatArray, ...], is_signal: NDArray[np.bool_]) -> Self:
+        """From the scores of the test jets, G arrays (R, T) or (1, T). Raises `DataError` for NaN or an empty side."""
+        parts = [_parts(each, is_signal) for each in scores]
+        aucs = tuple(signal.mean(axis=1) for signal, _ in parts)
+        means = [tuple(side.mean(axis=0) for side in each) for each in parts]
+        return cls(jets, aucs, *(np.stack(side) for side in zip(*means, strict=True)))
+
+    @property
+    def mean(self) -> FloatArray:
+        """Mean AUC over draws, (G,)."""
+        return np.array([each.mean() for each in self.aucs])
+
+    @property
+    def by_draw(self) -> FloatArray:
+        """AUC (G, R); where all draws are the same, that value R times."""
+        draws = max(len(each) for each in self.aucs)
+        return np.stack([np.broadcast_to(each, draws) for each in self.aucs])
+
+    @property
+    def covariance(self) -> FloatArray:
+        """Of the means, over test jets alone: float64 (G, G), after DeLong (Biometrics 44 (1988) 837)."""
+        return _covariance(self.signal_parts, self.background_parts)
+
+
+def _parts(scores: FloatArray, is_signal: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
+    """For each draw and signal jet the fraction of background below it, for each background jet that of signal above.
+
+    A tie counts one half.
+    """
+    n_signal = int(np.count_nonzero(is_signal))
+    sides = np.empty((len(scores), n_signal)), np.empty((len(scores), len(is_signal) - n_signal))
+    for row, of_signal, of_background in zip(scores, *sides, strict=True):
+        signal, background = checked(row[is_signal], "signal"), checked(row[~is_signal], "background")
+        below, not_above = pairs_won(signal, np.sort(background))
+        of_signal[:] = (below + not_above) / (2 * len(background))
+        below, not_above = pairs_won(background, np.sort(signal))
+        of_background[:] = 1 - (below + not_above) / (2 * len(signal))
+    return sides
+
+
+def _covariance(signal: FloatArray, background: FloatArray) -> FloatArray:
+    if min(signal.shape[1], background.shape[1]) < 2:
+        raise DataError("DeLong's covariance needs two test jets of each side")
+    found: FloatArray = np.cov(signal) / signal.shape[1] + np.cov(background) / background.shape[1]
+    return np.atleast_2d(found)
+
+
+def area_weights(jets: NDArray[np.int64]) -> FloatArray:
+    """What to multiply AUC (G,) with and sum, for its mean over ln n from the first to the last number of jets.
+
+    A = integral of AUC d ln n / (ln n_G - ln n_1) by trapezoids; the weights sum to 1. Raises `DataError` for G < 2.
+
+    >>> area_weights(np.array([10, 100, 1000])).round(3)
+    array([0.25, 0.5 , 0.25])
+    """
+    if len(jets) < 2:
+        raise DataError("the area under a learning curve needs two numbers of training jets at least")
+    steps = np.diff(np.log(jets))
+    weights = np.zeros(len(jets))
+    weights[:-1] += steps / 2
+    weights[1:] += steps / 2
+    normalised: FloatArray = weights / steps.sum()
+    return normalised
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """Where one mean curve overtakes another for the last time, in training jets of each class.
+
+    jets:  None where the mean curves do not cross; low, high: central interval of it, None where there is no such
+    share: fraction of resamples in which they cross at all
+    ahead: whether the first curve is above at the last number of jets
+    """
+
+    jets: float | None
+    low: float | None
+    high: float | None
+    share: float
+    ahead: bool
+
+
+def crossing(
+    first: LearningCurve, second: LearningCurve, *, level: float, resamples: int = 1000, seed: int = 0
+) -> Crossing:
+    """The last crossing of two curves of the same draws and test jets, linear in ln n between the numbers of jets.
+
+    A resample takes draws with replacement, the same for both curves, and moves the difference of the curves by a
+    normal fluctuation with DeLong's covariance, for the test jets. The interval is that of the resamples that cross.
+    Raises `DataError` where the curves have other numbers of jets or draws.
+    """
+    if not np.array_equal(first.jets, second.jets) or first.by_draw.shape != second.by_draw.shape:
+        raise DataError("learning curves that are compared need the same numbers of jets and the same draws")
+    difference = first.by_draw - second.by_draw
+    stream = np.random.default_rng(seed)
+    draws = stream.integers(difference.shape[1], size=(resamples, difference.shape[1]))
+    covariance = _covariance(first.signal_parts - second.signal_parts, first.background_parts - second.background_parts)
+    values, vectors = np.linalg.eigh(covariance)
+    moved = stream.normal(size=(resamples, len(values))) * np.sqrt(np.maximum(values, 0)) @ vectors.T
+    log_jets = np.log(first.jets)
+    found = last_crossing(difference[:, draws].mean(axis=2).T + moved, log_jets)
+    crossed = found[~np.isnan(found)]
+    mean = difference.mean(axis=1)
+    place = float(last_crossing(mean[None], log_jets)[0])
+    share, ahead = len(crossed) / resamples, bool(mean[-1] > 0)
+    if np.isnan(place):
+        return Crossing(None, None, None, share, ahead)
+    low, high = np.exp(np.quantile(crossed, [(1 - level) / 2, (1 + level) / 2])) if len(crossed) else (None, None)
+    return Crossing(float(np.exp(place)), low, high, share, ahead)
+
+
+def last_crossing(differences: FloatArray, log_jets: FloatArray) -> FloatArray:
+    """Where each row of differences (B, G) changes its sign for the last time, linear in `log_jets`; NaN for never.
+
+    Differences of exactly 0 are no sign.
+    """
+    places = np.full(len(differences), np.nan)
+    before, at = differences[:, 0], np.full(len(differences), log_jets[0])
+    for value, here in zip(differences.T[1:], log_jets[1:], strict=True):
+        changed = before * value < 0
+        with np.errstate(invalid="ignore"):  # 0 / 0 where nothing has changed
+            between = at + (here - at) * np.divide(before, before - value, out=np.zeros_like(value), where=changed)
+        places = np.where(changed, between, places)
+        told = value != 0
+        before, at = np.where(told, value, before), np.where(told, here, at)
+    return places

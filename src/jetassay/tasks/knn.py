@@ -1,0 +1,146 @@
+"""What the nearest training jets say: k nearest neighbours on frozen embeddings, each signal class against QCD.
+
+Nothing is fitted but k, so it sees structure that no hyperplane can, and pays for every dimension without information.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jetassay.errors import DataError
+from jetassay.jets.classes import BACKGROUND
+from jetassay.metrics.roc import auc
+from jetassay.tasks.catalogue import KNN
+from jetassay.tasks.samples import Splits
+from jetassay.tasks.score import Outcome
+from jetassay.tasks.separation import DEFINITIONS
+from jetassay.tasks.standardisation import Standardisation
+from jetassay.tasks.trial import HeadResult, Labelled, Ranking, Setting, Trial, score_head
+
+FloatArray = NDArray[np.float64]
+Metric = Literal["euclidean", "cosine"]
+
+NEIGHBOURS: tuple[int, ...] = (1, 2, 5, 10, 20, 50, 100, 200)
+"""Values of k to choose from; those above the training jets of either class are left out."""
+
+_BLOCK = 1 << 22  # distances held at once: 32 MiB
+
+PROTOCOL = (
+    f"k nearest neighbours, version {KNN.version}. For each signal class, the training jets of that class and of QCD; "
+    "each dimension standardised by them; distances Euclidean, or, where the suite says cosine, Euclidean between the "
+    "standardised embeddings scaled to length 1, which orders as the cosine does. A test jet scores (s + t) / (k + 1): "
+    "s of its k nearest training jets are signal, and t = d_B / (d_S + d_B) orders jets of equal s by the distances to "
+    "the k-th nearest signal and the k-th nearest background jet. The neighbours are exact. k is chosen from "
+    f"{', '.join(str(k) for k in NEIGHBOURS)} by the AUC on the validation jets (of equals, the largest).\n"
+    f"{DEFINITIONS}\n"
+    "'neighbours' is the chosen k."
+)
+"""The definition behind every number of this task, to be shown beside it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """Scores of the test jets, float64 (T,), the k that they were made with, and validation AUC by k."""
+
+    scores: FloatArray
+    k: int
+    validation_auc: dict[int, float]
+
+
+def knn(
+    splits: Splits,
+    *,
+    backbone: str,
+    signals: Sequence[str] | None = None,
+    background: str = BACKGROUND,
+    metric: Metric = "euclidean",
+    seed: int = 0,
+) -> Outcome[HeadResult]:
+    """Score every signal against the background by its neighbours; `PROTOCOL` says how.
+
+    signals: label names; None for all but the background; seed: of the bootstrap; nothing else is random
+    """
+
+    def rank(trial: Trial) -> Ranking:
+        found = neighbours(trial.train, trial.validation, trial.test.embedding, metric=metric, where=trial.where)
+        return Ranking(found.scores, ({"metric": "neighbours", "value": float(found.k)},))
+
+    setting = Setting(backbone=backbone, signals=signals, background=background, seed=seed)
+    return score_head(splits, rank, task=KNN, setting=setting, protocol=PROTOCOL)
+
+
+def neighbours(
+    train: Labelled,
+    validation: Labelled,
+    test: NDArray[np.float32],
+    *,
+    metric: Metric = "euclidean",
+    where: str = "knn",
+) -> Neighbours:
+    """Choose k on the validation jets and score the test jets (T, D).
+
+    Raises `DataError` for embeddings that are all alike; `where` begins the message.
+    """
+    standardisation = Standardisation.of(train.embedding)
+    if standardisation.all_constant:
+        raise DataError(f"{where}: the embedding is the same for all {len(train)} training jets")
+    ks = tuple(k for k in NEIGHBOURS if k <= train.fewest)
+    reference = _prepared(standardisation, train.embedding, metric)
+    sides = reference[train.is_signal], reference[~train.is_signal]
+    scored = {}
+    for name, embedding in (("validation", validation.embedding), ("test", test)):
+        queries = _prepared(standardisation, embedding, metric)
+        scored[name] = neighbour_scores(*(nearest(queries, side, k=ks[-1]) for side in sides), ks=ks)
+    measured = {
+        k: auc(row[validation.is_signal], row[~validation.is_signal])
+        for k, row in zip(ks, scored["validation"], strict=True)
+    }
+    best = max(ks, key=lambda k: (measured[k], k))
+    return Neighbours(scored["test"][ks.index(best)], best, measured)
+
+
+def nearest(queries: FloatArray, jets: FloatArray, *, k: int) -> FloatArray:
+    """Euclidean distances (Q, k) from each of Q queries to its k nearest of the jets (J, D), the nearest first.
+
+    Exact but for the rounding of |a|^2 - 2 a.b + |b|^2 in float64, some 1e-7 of the embeddings' length; k <= J.
+    """
+    found = np.empty((len(queries), k))
+    squares = (jets**2).sum(axis=1)
+    step = max(1, _BLOCK // len(jets))
+    for start in range(0, len(queries), step):
+        chunk = queries[start : start + step]
+        distances = chunk @ (-2 * jets.T)
+        distances += squares
+        if k < len(jets):
+            distances = np.partition(distances, k - 1, axis=1)[:, :k]
+        distances = np.sort(distances, axis=1) + (chunk**2).sum(axis=1)[:, None]
+        found[start : start + step] = np.sqrt(np.maximum(distances, 0))
+    return found
+
+
+def neighbour_scores(to_signal: FloatArray, to_background: FloatArray, *, ks: Sequence[int]) -> FloatArray:
+    """Scores (len(ks), Q) from the distances (Q, k) to the nearest jets of each side, rising; `PROTOCOL` says how.
+
+    Every k is at most the width of both. Of equal distances to both sides, the signal counts as the nearer.
+    """
+    order = np.argsort(np.concatenate([to_signal, to_background], axis=1), axis=1, kind="stable")
+    signal_among = np.cumsum(order < to_signal.shape[1], axis=1)
+    scores = np.empty((len(ks), len(to_signal)))
+    for row, k in zip(scores, ks, strict=True):
+        d_signal, d_background = to_signal[:, k - 1], to_background[:, k - 1]
+        both = d_signal + d_background
+        tie = np.divide(d_background, both, out=np.full(len(both), 0.5), where=both > 0)
+        row[:] = (signal_among[:, k - 1] + tie) / (k + 1)
+    return scores
+
+
+def _prepared(standardisation: Standardisation, embedding: NDArray[Any], metric: Metric) -> FloatArray:
+    features = standardisation.apply(embedding).astype(np.float64)
+    if metric == "euclidean":
+        return features
+    lengths = np.sqrt((features**2).sum(axis=1, keepdims=True))
+    scaled: FloatArray = np.divide(features, lengths, out=np.zeros_like(features), where=lengths > 0)
+    return scaled
