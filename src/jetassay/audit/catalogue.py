@@ -145,5 +145,11 @@ for _check in (
         function="jetassay.audit.order:entry_order",
         leak=True,
     ),
+    Check(
+        name="too-good",
+        proves="no class that cannot be told so well is told from QCD almost perfectly",
+        function="jetassay.audit.suspicion:too_good",
+        leak=True,
+    ),
 ):
     CHECKS.add(_check.name, partial(lambda check: check, _check))
