@@ -88,6 +88,40 @@ def test_the_mean_of_the_last_block_is_that_of_the_tokens_that_the_class_token_r
     np.testing.assert_allclose(backbone.embed(jets).embedding, expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", CARDS)
+def test_all_layers_from_one_pass_are_those_from_a_pass_each(name, make_batch):
+    card = CARDS[name]
+    together = backbone_at(f"{name}@all-layers")
+    jets = make_batch([1, 3, 20, 60], feature_set=together.feature_set)
+    found = together.embed(jets)
+    assert (found.scores, together.labels) == (None, ())
+    start = 0
+    for layer, width in card.layers.items():
+        alone = backbone_at(f"{name}@{layer}").embed(jets).embedding
+        assert np.array_equal(found.embedding[:, start : start + width], alone), layer
+        start += width
+    assert start == found.embedding.shape[1] == together.card.embedding_dim
+
+
+def test_class_blocks_are_what_the_class_token_is_before_its_normalisation(make_batch):
+    backbone = backbone_at("sophon@all-layers")
+    jets = make_batch([5, 30], feature_set=backbone.feature_set)
+    padded = pad(jets)
+    module = module_of("sophon")
+    with torch.inference_mode():
+        found = module.embed_layers(padded.features, padded.p4, padded.mask)
+        assert torch.equal(module.norm(found["class-block-2"]), found["class-token"])
+        assert not torch.allclose(found["class-block-1"], found["class-block-2"])
+    assert list(found) == [*(f"mean-block-{k}" for k in range(1, 9)), "class-block-1", "class-block-2", "class-token"]
+
+
+def test_all_layers_have_a_key_that_says_which_they_are():
+    every = PFN.at("all-layers")
+    fewer = PFN.model_copy(update={"layers": {"hidden-2": 20, "sum": 24}}).at("all-layers")
+    assert len({every.digest(), fewer.digest(), PFN.digest(), PFN.at("sum").digest()}) == 4
+    assert (every.reference, every.embedding_dim) == ("pfn@all-layers", 76)
+
+
 def test_the_first_layer_is_the_card_itself_and_an_inner_one_has_a_key_of_its_own():
     card = CARDS["part-mini"]
     assert find_card(CARDS, "part-mini@class-token") is card
@@ -120,6 +154,7 @@ def test_an_unknown_layer_is_an_error_that_names_the_known_ones():
     [
         ('{"sum" = 64}', "wide as `embedding_dim`"),
         ('{"Hidden 1" = 32}', "kebab-case"),
+        ('{"hidden-1" = 32, "all-layers" = 32}', "call the layer otherwise"),
     ],
 )
 def test_layers_that_cannot_be_are_refused_with_the_card(write_card, layers, message):

@@ -14,6 +14,9 @@ from jetassay.records import Record, parse_record, read_toml
 
 LAYER_NAME = r"[a-z0-9]+(-[a-z0-9]+)*"
 
+ALL_LAYERS = "all-layers"
+"""Every layer that a card names, side by side in its order, from one pass."""
+
 Role = Literal["backbone", "floor", "control"]
 CARD_NAME = r"^[a-z0-9][a-z0-9-]*$"
 
@@ -109,6 +112,8 @@ class Card(Record):
         if self.layers and next(iter(self.layers.values())) != self.embedding_dim:
             raise ValueError("`layers` begins with the layer that is the embedding, as wide as `embedding_dim`")
         odd = [name for name in self.layers if not re.fullmatch(LAYER_NAME, name)]
+        if ALL_LAYERS in self.layers:
+            raise ValueError(f"'{ALL_LAYERS}' means all of `layers` side by side; call the layer otherwise")
         if odd:
             raise ValueError(f"names in `layers` are kebab-case, not {', '.join(odd)}")
         return self
@@ -158,14 +163,17 @@ class Card(Record):
     def at(self, layer: str) -> "Card":
         """The same backbone with another layer as its embedding; without `labels`, for its scores stay what they are.
 
+        `all-layers` is every layer of the card, one beside the other in its order, from one pass.
+
         Raises `ConfigError` naming the known layers where there is no such one.
         """
-        if layer not in self.layers:
-            known = ", ".join(self.layers) or "none but the embedding itself"
+        widths = self.layers | ({ALL_LAYERS: sum(self.layers.values())} if self.layers else {})
+        if layer not in widths:
+            known = ", ".join(widths) or "none but the embedding itself"
             raise ConfigError(f"{self.name} has no layer '{layer}'; its card names {known}")
         if layer == next(iter(self.layers)):
             return self
-        chosen = self.model_copy(update={"embedding_dim": self.layers[layer], "labels": ()})
+        chosen = self.model_copy(update={"embedding_dim": widths[layer], "labels": ()})
         chosen._inner_layer = layer  # noqa: SLF001 - a choice of the user's, and no key of the file
         return chosen
 
@@ -180,6 +188,8 @@ class Card(Record):
         )
         if self._inner_layer:
             facts["layer"] = self._inner_layer
+        if self._inner_layer == ALL_LAYERS:
+            facts["layers"] = list(self.layers)
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from jetassay.backbones.card import Card
+from jetassay.backbones.card import ALL_LAYERS, Card
 from jetassay.backbones.checks import REFUSALS, check_batch, check_finite, check_widths
 from jetassay.backbones.feature_sets import feature_set_of
 from jetassay.backbones.padding import pad
@@ -66,7 +66,11 @@ class TorchBackbone:
         if self.card.inner_layer is None:
             found: tuple[Tensor, Tensor | None] = self.module(*inputs)
             return found
-        return cast("Layered", self.module).embed_at(self.card.inner_layer, *inputs), None
+        layered = cast("Layered", self.module)
+        if self.card.inner_layer != ALL_LAYERS:
+            return layered.embed_at(self.card.inner_layer, *inputs), None
+        layers = layered.embed_layers(*inputs)
+        return torch.cat([layers[name] for name in self.card.layers], dim=1), None
 
     def _precision(self) -> AbstractContextManager[Any]:
         if self.dtype != "bfloat16":

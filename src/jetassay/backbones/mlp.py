@@ -51,6 +51,14 @@ class LeadingConstituents(nn.Module):
         found: Tensor = self.hidden[:layers](self.side_by_side(features, mask))
         return found
 
+    def embed_layers(self, features: Tensor, p4: Tensor, mask: Tensor) -> dict[str, Tensor]:  # noqa: ARG002 - p4: one signature for all
+        """Every layer of `layers` (J, D) from one pass."""
+        found, rows = {}, self.side_by_side(features, mask)
+        for k in range(len(self.layers)):
+            rows = self.hidden[3 * k : 3 * (k + 1)](rows)
+            found[f"hidden-{k + 1}"] = rows
+        return found
+
     def side_by_side(self, features: Tensor, mask: Tensor) -> Tensor:
         """The features of the leading constituents (J, constituents F), zero where a jet has fewer."""
         kept = min(self.constituents, mask.shape[1])

@@ -159,7 +159,8 @@ class ParticleTransformer(nn.Module):
         self.norm = nn.LayerNorm(dim)
         self.fc = _classifier(dim, fc_params, num_classes)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
-        self.layers = {"class-token": dim} | {f"mean-block-{k + 1}": dim for k in range(num_layers)}
+        blocks = [f"mean-block-{k + 1}" for k in range(num_layers)]
+        self.layers = dict.fromkeys(["class-token", *blocks, *_class_blocks(num_cls_layers)], dim)
         self._initialise()
 
     def forward(self, features: Tensor, p4: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -172,28 +173,55 @@ class ParticleTransformer(nn.Module):
         return embedding, self.fc(embedding)
 
     def embed_at(self, layer: str, features: Tensor, p4: Tensor, mask: Tensor) -> Tensor:
-        """`mean-block-K`: the mean (J, D) over constituents of what the K-th layer of constituents gives, K from 1."""
+        """`mean-block-K`: the mean (J, D) over constituents of what the K-th layer of constituents gives, K from 1.
+
+        `class-block-K`: the class token (J, D) after the K-th layer that reads the constituents.
+        """
+        if layer.startswith("class-block-"):
+            blocks = int(layer.removeprefix("class-block-"))
+            return self.read(self.encode(features, p4, mask), mask, blocks=blocks)[-1]
         tokens = self.encode(features, p4, mask, blocks=int(layer.removeprefix("mean-block-")))
         return masked_mean(tokens, mask)
 
+    def embed_layers(self, features: Tensor, p4: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        """Every layer of `layers` (J, D) from one pass."""
+        tokens, bias = self.begin(features, p4, mask)
+        found: dict[str, Tensor] = {}
+        for k, block in enumerate(self.blocks):
+            tokens = block(tokens, bias)
+            found[f"mean-block-{k + 1}"] = masked_mean(tokens, mask)
+        class_tokens = self.read(tokens, mask)
+        found |= dict(zip(_class_blocks(len(self.cls_blocks)), class_tokens[1:], strict=True))
+        return found | {"class-token": self.norm(class_tokens[-1])}
+
     def encode(self, features: Tensor, p4: Tensor, mask: Tensor, *, blocks: int | None = None) -> Tensor:
         """Tokens (J, C, D) after the last layer, or after the first `blocks`; those of padded slots mean nothing."""
-        rows = self.embed(features[mask])
-        tokens: Tensor = rows.new_zeros(*mask.shape, rows.shape[-1]).masked_scatter(mask[..., None], rows)
-        bias = self.pair_embed(p4, mask).masked_fill(~mask[:, None, None, :], -math.inf)
+        tokens, bias = self.begin(features, p4, mask)
         for block in list(self.blocks)[:blocks]:
             tokens = block(tokens, bias)
         return tokens
 
+    def begin(self, features: Tensor, p4: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Tokens (J, C, D) before the first layer, and the bias (J, H, C, C) on the attention of all layers."""
+        rows = self.embed(features[mask])
+        tokens: Tensor = rows.new_zeros(*mask.shape, rows.shape[-1]).masked_scatter(mask[..., None], rows)
+        return tokens, self.pair_embed(p4, mask).masked_fill(~mask[:, None, None, :], -math.inf)
+
     def read_out(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """The class token (J, D) after it has read the tokens (J, C, D)."""
+        """The class token (J, D) after it has read the tokens (J, C, D), normalised."""
+        embedding: Tensor = self.norm(self.read(tokens, mask)[-1])
+        return embedding
+
+    def read(self, tokens: Tensor, mask: Tensor, *, blocks: int | None = None) -> list[Tensor]:
+        """The class token (J, D) before and after each of its layers, all or the first `blocks`."""
         seen = functional.pad(mask, (1, 0), value=True)
         bias = tokens.new_zeros(seen.shape).masked_fill(~seen, -math.inf)[:, None, None, :]
         token = self.cls_token.expand(tokens.shape[0], -1, -1)  # not len(): exported files keep it as a number
-        for block in self.cls_blocks:
+        found = [token.squeeze(1)]
+        for block in list(self.cls_blocks)[:blocks]:
             token = block(token, bias, tokens)
-        embedding: Tensor = self.norm(token.squeeze(1))
-        return embedding
+            found.append(token.squeeze(1))
+        return found
 
     @torch.no_grad()
     def _initialise(self) -> None:
@@ -212,6 +240,10 @@ class ParticleTransformer(nn.Module):
             for layer in (block.attn.out_proj, block.fc2):
                 layer.weight /= math.sqrt(2.0 * depth)
         nn.init.trunc_normal_(self.cls_token, std=0.02)
+
+
+def _class_blocks(layers: int) -> list[str]:
+    return [f"class-block-{k + 1}" for k in range(layers)]
 
 
 def _classifier(dim: int, hidden: Sequence[tuple[int, float]], num_classes: int) -> nn.Sequential:

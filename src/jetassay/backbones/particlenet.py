@@ -12,8 +12,8 @@ One thing differs from the published training code, not in inference: the batch 
 constituents only.
 """
 
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
+from itertools import islice, pairwise
 from typing import Any
 
 import torch
@@ -119,17 +119,33 @@ class ParticleNet(nn.Module):
             return self.convolve(features, mask, convs=int(layer.removeprefix("mean-conv-")))
         return self.fc.read_at(layer, self.convolve(features, mask))
 
+    def embed_layers(self, features: Tensor, p4: Tensor, mask: Tensor) -> dict[str, Tensor]:  # noqa: ARG002 - p4: one signature for all
+        """Every layer of `layers` (J, D) from one pass."""
+        means = [_mean(rows, mask) for rows in self.constituents(features, mask)]
+        found = {f"mean-conv-{k + 1}": mean for k, mean in enumerate(means)}
+        return found | {layer: self.fc.read_at(layer, means[-1]) for layer in self.fc.layers}
+
     def convolve(self, features: Tensor, mask: Tensor, *, convs: int | None = None) -> Tensor:
         """The mean (J, D) over constituents after the last edge convolution, or after the first `convs`."""
+        *_, rows = islice(self.constituents(features, mask), convs)
+        return _mean(rows, mask)
+
+    def constituents(self, features: Tensor, mask: Tensor) -> Iterator[Tensor]:
+        """The constituents (N, D) after each edge convolution, in the order of `mask`."""
         if mask.shape[1] > self.length:
             raise DataError(f"ParticleNet sees {self.length} slots, but the batch has {mask.shape[1]}; cut its jets")
         given = features[mask]
         rows = self.bn_fts(given)
-        for place, (k, conv) in enumerate(list(zip(self.neighbours, self.edge_convs, strict=True))[:convs]):
+        for place, (k, conv) in enumerate(zip(self.neighbours, self.edge_convs, strict=True)):
             coordinates = rows if place else given[:, self.points]
             rows = conv(rows, nearest(coordinates, mask, k=k, slots=self.length))
-        padded: Tensor = rows.new_zeros(*mask.shape, rows.shape[-1]).masked_scatter(mask[..., None], rows)
-        return padded.sum(dim=1) / mask.sum(dim=1, keepdim=True)
+            yield rows
+
+
+def _mean(rows: Tensor, mask: Tensor) -> Tensor:
+    """The mean (J, D) over the constituents (N, D) of each jet, in the order of `mask` (J, C)."""
+    padded: Tensor = rows.new_zeros(*mask.shape, rows.shape[-1]).masked_scatter(mask[..., None], rows)
+    return padded.sum(dim=1) / mask.sum(dim=1, keepdim=True)
 
 
 @torch.no_grad()

@@ -54,6 +54,11 @@ class ParticleFlowNetwork(nn.Module):
         summed = self.add_up(features, mask)
         return summed if layer == "sum" else self.fc.read_at(layer, summed)
 
+    def embed_layers(self, features: Tensor, p4: Tensor, mask: Tensor) -> dict[str, Tensor]:  # noqa: ARG002 - p4: one signature for all
+        """Every layer of `layers` (J, D) from one sum over constituents."""
+        summed = self.add_up(features, mask)
+        return {"sum": summed} | {layer: self.fc.read_at(layer, summed) for layer in self.fc.layers}
+
     def add_up(self, features: Tensor, mask: Tensor) -> Tensor:
         """The sum (J, D) of Phi over the constituents of each jet."""
         rows = self.input_bn(features[mask])

@@ -27,6 +27,10 @@ class Layered(Protocol):
         """The output (J, D) of an inner layer, one of `layers` but the first; arguments as those of the module."""
         ...
 
+    def embed_layers(self, features: "Tensor", p4: "Tensor", mask: "Tensor") -> "Mapping[str, Tensor]":
+        """Every one of `layers` (J, D), the first as well, from one pass."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Output:
