@@ -18,6 +18,7 @@ from jetassay.tasks.score import Context, Outcome, Score, result_frame
 if TYPE_CHECKING:
     from jetassay.backbones.protocol import Backbone
     from jetassay.embeddings.embedded import Embedded
+    from jetassay.tasks.robustness import Variations
 
 Files = Mapping[str, tuple[DataFile, ...]]
 
@@ -70,12 +71,22 @@ class Scored:
         )
 
 
-def score_all(suite: Suite, embedded: "Mapping[str, Embedded]", splits: Files, *, reporter: Reporter) -> Scored:
-    """Every task of the suite on the stored embeddings. Raises `LeakageError` and `ConfigError`."""
+def score_all(
+    suite: Suite,
+    embedded: "Mapping[str, Embedded]",
+    splits: Files,
+    *,
+    varied: "Mapping[str, Variations] | None" = None,
+    reporter: Reporter,
+) -> Scored:
+    """Every task of the suite on the stored embeddings. Raises `LeakageError` and `ConfigError`.
+
+    varied: test jets as other detectors would have seen them, for the tasks that take these
+    """
     from jetassay.embeddings.threads import one_thread_per_operator
 
     done = Scored()
-    taken = Material(embedded, splits)
+    taken = Material(embedded, splits, varied or {})
     chosen = suite.chosen
     steps = sum(len(embedded) if TASKS[name].scope == "backbone" else 1 for name in chosen)
     # One thread: the same bits for any number of cores, and no waiting for a core that others use.
@@ -106,18 +117,23 @@ def _described(task: Task, outcome: Outcome[Any]) -> Outcome[Any]:
 class Material:
     """What tasks take of each backbone, in the kinds that `Task.takes` names; each made once."""
 
-    def __init__(self, embedded: "Mapping[str, Embedded]", splits: Files) -> None:
+    def __init__(
+        self, embedded: "Mapping[str, Embedded]", splits: Files, varied: "Mapping[str, Variations]"
+    ) -> None:
         self._embedded = embedded
+        self._varied = varied
         self._files = splits
         self._splits: dict[str, Splits] = {}
         self.probes: dict[str, Mapping[str, Any]] = {}
 
     def of(self, backbone: str, task: Task) -> Any:
         """What `task` takes of `backbone`."""
-        if task.takes == "probes":
+        if task.takes in ("probes", "perturbed"):
             from jetassay.tasks.probe import Probed
+            from jetassay.tasks.robustness import Perturbed
 
-            return Probed(self.splits(backbone), self.probes[backbone])
+            probed = Probed(self.splits(backbone), self.probes[backbone])
+            return probed if task.takes == "probes" else Perturbed(probed, self._varied[backbone])
         return self.splits(backbone).test if task.takes == "test" else self.splits(backbone)
 
     def splits(self, backbone: str) -> Splits:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jetassay.errors import ConfigError, LeakageError, WeightsError
 from jetassay.jets.catalogue import find_dataset_card, open_card
@@ -15,6 +15,7 @@ from jetassay.tasks.score import Score
 if TYPE_CHECKING:
     from jetassay.backbones.protocol import Backbone
     from jetassay.embeddings.embedded import Embedded
+    from jetassay.simulation.recipe import Recipe
 
 Files = Mapping[str, tuple[DataFile, ...]]
 
@@ -58,9 +59,9 @@ def _require_unseen_jets(choice: DatasetChoice, backbones: "Mapping[str, Backbon
 
 def find_jets(choice: DatasetChoice, *, reporter: Reporter) -> Dataset:
     """The suite's jets: simulated once and kept in the cache, or the files of a real dataset."""
-    card = find_dataset_card(choice.card)
-    changes = {name: getattr(choice, name) for name in SIMULATED if getattr(choice, name) is not None}
-    if card.simulation is None or choice.folder is not None:
+    card, changes = find_dataset_card(choice.card), _changes(choice)
+    recipe = simulation_recipe(choice)
+    if recipe is None:
         if changes:
             raise ConfigError(
                 f"dataset '{card.name}': {', '.join(changes)} in [dataset] say what to simulate, but these jets are "
@@ -70,15 +71,29 @@ def find_jets(choice: DatasetChoice, *, reporter: Reporter) -> Dataset:
         for warning in check_labels(opened):
             reporter.warning(f"{opened.name}: {warning}")
         return opened if choice.limit is None else opened.limited(choice.limit)
-    from jetassay.simulation.recipe import Recipe, default_output
+    from jetassay.simulation.recipe import default_output
     from jetassay.simulation.sample import simulate
 
-    recipe = Recipe(**{**card.simulation.model_dump(), **changes})
     folder = default_output(recipe)
     reporter.line(f"jets: {recipe.jets} of each of {len(recipe.classes)} classes in {folder}")
     paths = simulate(recipe, output=folder, reporter=reporter)
     made = open_dataset(card.name, paths, schema=card.schema_name, reporter=reporter)
     return made if choice.limit is None else made.limited(choice.limit)
+
+
+def simulation_recipe(choice: DatasetChoice) -> "Recipe | None":
+    """What is simulated; None for jets that are read from files. Raises `ConfigError` for values without sense."""
+    card = find_dataset_card(choice.card)
+    if card.simulation is None or choice.folder is not None:
+        return None
+    from jetassay.simulation.recipe import Recipe
+
+    return Recipe(**{**card.simulation.model_dump(), **_changes(choice)})
+
+
+def _changes(choice: DatasetChoice) -> dict[str, Any]:
+    """What the suite changes of the simulation that the dataset's card describes."""
+    return {name: getattr(choice, name) for name in SIMULATED if getattr(choice, name) is not None}
 
 
 def split_jets(suite: Suite, dataset: Dataset) -> Files:

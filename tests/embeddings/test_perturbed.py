@@ -15,7 +15,8 @@ QUIET = Reporter(quiet=True)
 
 def embed(backbone, dataset, text, *, entries=30, seed=0):
     perturbation = parse_perturbation(text, seed=seed)
-    return embed_perturbed(backbone, dataset, perturbation=perturbation, entries=entries, reporter=QUIET)
+    stops = None if entries is None else dict.fromkeys(dataset.files, entries)
+    return embed_perturbed(backbone, dataset, perturbation=perturbation, stops=stops, reporter=QUIET)
 
 
 def test_without_a_perturbation_nothing_is_new_in_the_description(units):

@@ -1,5 +1,6 @@
 """The first jets of each file as another detector would have seen them, embedded and stored like any others."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -8,7 +9,7 @@ from jetassay.embeddings.datasets import DEFAULT_BATCHING, default_store, fill_e
 from jetassay.embeddings.embedded import Embedded, as_embedded, join_embedded
 from jetassay.embeddings.tables import as_table
 from jetassay.embeddings.units import Reading, TableRecipe, embedding_recipe, plan
-from jetassay.jets.dataset import Dataset
+from jetassay.jets.dataset import DataFile, Dataset
 from jetassay.jets.perturbations import Perturbation
 from jetassay.jets.reading import OnInvalid
 from jetassay.progress import Reporter
@@ -19,14 +20,14 @@ def embed_perturbed(
     dataset: Dataset,
     *,
     perturbation: Perturbation,
-    entries: int | None,
+    stops: Mapping[DataFile, int] | None = None,
     on_invalid: OnInvalid = "error",
     threads: int | None = None,
     reporter: Reporter,
 ) -> Embedded:
-    """The embedding of the first `entries` entries of each file; what the store has is not computed again.
+    """The embedding of the first entries of each file; what the store has is not computed again.
 
-    entries: of each file; None for all
+    stops: how many entries of each file; all of those that are not in it
     on_invalid, threads: as of `embed_dataset`
 
     Labels and jet columns are those of the jets before. Raises as `embed_dataset` does.
@@ -38,7 +39,7 @@ def embed_perturbed(
     shared: dict[str, Any] = {
         "reading": Reading(schema=dataset.schema, selection=dataset.selection, on_invalid=on_invalid),
         "entries_per_unit": batching.entries_per_unit,
-        "most": entries,
+        "stops": stops,
     }
     tables = plan(dataset.files, recipe=TableRecipe(), **shared)
     units = plan(dataset.files, recipe=replace(nominal, perturbation=perturbation), **shared)

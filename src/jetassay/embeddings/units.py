@@ -3,7 +3,7 @@
 import hashlib
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
@@ -155,13 +155,18 @@ class Unit(Generic[R]):
 
 
 def plan(
-    files: Sequence[DataFile], *, reading: Reading, recipe: R, entries_per_unit: int, most: int | None = None
+    files: Sequence[DataFile],
+    *,
+    reading: Reading,
+    recipe: R,
+    entries_per_unit: int,
+    stops: Mapping[DataFile, int] | None = None,
 ) -> tuple[Unit[R], ...]:
     """The units of `files`, in order: every entry in exactly one.
 
-    most: of each file, its first so many entries alone; None for all
+    stops: files of which only the first so many entries are wanted
     """
-    stops = [file.entries if most is None else min(most, file.entries) for file in files]
+    ends = [file.entries if stops is None else stops.get(file, file.entries) for file in files]
     return tuple(
         Unit(
             file=file,
@@ -170,6 +175,6 @@ def plan(
             reading=reading,
             recipe=recipe,
         )
-        for file, end in zip(files, stops, strict=True)
+        for file, end in zip(files, ends, strict=True)
         for start in range(0, end, entries_per_unit)
     )

@@ -8,7 +8,7 @@ random identifier; compare with `writing.content_digest`.
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import asdict
 from pathlib import Path
@@ -30,11 +30,13 @@ def simulate(
     workers: int | None = None,
     reporter: Reporter | None = None,
     force: bool = False,
+    only: Container[str] | None = None,
 ) -> list[Path]:
     """Write `output/CLASS_000.root` and so on, and `output/recipe.json`; gives the ROOT files in order.
 
     workers: processes, one per core if None
     force: replace files of another recipe, which are an error otherwise
+    only: names of files; make and give no others of the recipe
 
     Files of the same recipe are kept. Raises `SimulationError` where files of another recipe are in the way, the
     generators are missing or fail; `InterruptedRunError` on Ctrl-C, after which whole files are kept.
@@ -47,12 +49,13 @@ def simulate(
     paths = [Path(task["path"]) for task in tasks]
     _refuse_other_recipe(output, digest, {path.name for path in paths}, force=force)
     kept = {path: counts for path in paths if (counts := _counts_if_ours(path, digest, force=force)) is not None}
-    missing = [task for task in tasks if Path(task["path"]) not in kept]
+    wanted = [path for path in paths if only is None or path.name in only]
+    missing = [task for task in tasks if (path := Path(task["path"])) in wanted and path not in kept]
     if missing:
         _make_folder(output)
         _run(missing, kept, workers=workers or available_cores(), reporter=reporter, of=len(tasks))
-    _note_recipe(output, recipe, digest, {path.name: kept[path] for path in paths})
-    return paths
+    _note_recipe(output, recipe, digest, {path.name: kept[path] for path in paths if path in kept})
+    return wanted
 
 
 def available_cores() -> int:

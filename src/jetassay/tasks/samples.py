@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from jetassay.errors import DataError, LeakageError
 
 IntArray = NDArray[np.int64]
+_ENTRY_BITS = 40  # more entries than any file has
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,18 @@ class JetKeys:
         if len(unlike):
             return int(unlike[0])
         return None if len(self) == len(other) else shared
+
+    def find(self, others: "JetKeys") -> IntArray:
+        """The row of each of `others` here, int64 (len(others),); -1 for a jet that is not here."""
+        number = {digest: index for index, digest in enumerate(dict.fromkeys(self.files + others.files))}
+        ours, theirs = (
+            np.array([number[digest] for digest in keys.files], np.int64)[keys.file] << _ENTRY_BITS | keys.entries
+            for keys in (self, others)
+        )
+        order = np.argsort(ours, kind="stable")
+        place = np.searchsorted(ours, theirs, sorter=order)
+        rows = np.append(order, -1)[place]
+        return np.where(np.append(ours, -1)[rows] == theirs, rows, -1)
 
     def shared_with(self, other: "JetKeys") -> int:
         """How many different jets are in both."""
