@@ -53,7 +53,9 @@ class Clock:
 def settings_digest(suite: Suite, dataset: Dataset, backbones: "Mapping[str, Backbone]") -> str:
     """32 hex digits that are equal for executions that must give equal numbers."""
     facts = {
-        "suite": suite.model_dump(mode="json", exclude={"title": True, "dataset": {"folder"}, "throughput": True, "audit": True}),
+        "suite": suite.model_dump(
+            mode="json", exclude={"title": True, "dataset": {"folder"}, "throughput": True, "audit": True}
+        ),
         "data": dataset.digest,
         "backbones": {
             name: [each.card.digest(), each.weights_sha256, each.feature_set.digest()]
@@ -124,7 +126,9 @@ def provenance_of(
         data={
             "dataset": dataset.name,
             "digest": dataset.digest,
+            "schema": dataset.schema.name,
             "files": len(jets.files),
+            "file_names": [file.name for file in jets.files],
             "entries": some.entries,
             "jets": some.jets,
             "dropped": dict(some.dropped),

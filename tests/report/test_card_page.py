@@ -39,7 +39,7 @@ def test_every_card_has_a_page_with_its_origin_inputs_and_training(name, results
         assert f"## {title}" in page
     assert card.title in page
     assert all(dataset in page for dataset in card.trained_on)
-    assert ("## Published numbers" in page) == (name in {"part-full", "particlenet-full", "sophon"})
+    assert ("## Published numbers" in page) == (name in {"part-full", "particlenet-full", "sophon", "sophon-onnx"})
 
 
 @pytest.mark.parametrize(("name", "count"), PUBLISHED_COUNTS.items())
@@ -50,7 +50,7 @@ def test_parameters_are_as_many_as_those_of_the_official_weights(name, count):
 def test_the_inputs_are_a_table_with_shift_scale_clip_and_source(results):
     page = card_page(backbone_cards()["part-full"])
     assert "| log_pt | 1.7 | 0.7 | -5 to 5 | JetClass_kin.yaml" in page
-    assert "rejection Tbqq | 32787" in page
+    assert "| ParT | 100,000,000 | rejection Tbqq 50% | 32787 | 28651 to 37558 | 61 of 2,000,000 |" in page
     assert "not those of a probe" in page
 
 

@@ -19,6 +19,14 @@ class Format(StrEnum):
     JSON = "json"
 
 
+class Printed(StrEnum):
+    """How `reference` prints."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+
+
 class Listing(StrEnum):
     """What `list` lists."""
 
@@ -138,6 +146,18 @@ def results(
 
     text = render_results(suite, format=format.value, output=output, width=width())
     print(text)
+
+
+@command("jetassay reference --dataset jetclass --metric rejection")
+def reference(
+    dataset: Annotated[str | None, typer.Option(help="Only numbers on this dataset.")] = None,
+    metric: Annotated[str | None, typer.Option(help="Only this metric: rejection, auc, accuracy and so on.")] = None,
+    format: Annotated[Printed, typer.Option(help="csv and json hold every fact.")] = Printed.TABLE,  # noqa: A002 - the option's name
+) -> None:
+    """Print published numbers. With survivors and intervals where they can be counted, and where they were read."""
+    from jetassay.report.reference import render_reference
+
+    print(render_reference(dataset=dataset, metric=metric, format=format.value, width=width()))
 
 
 @command("jetassay export default part-mini --output part_mini.csv")

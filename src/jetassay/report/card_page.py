@@ -14,12 +14,12 @@ from jetassay.backbones.weights import weights_state
 from jetassay.errors import ConfigError
 from jetassay.features.recipe import Feature
 from jetassay.places import workspace
-from jetassay.records import Record, parse_record, read_toml
+from jetassay.report.published import Number, of_card
+from jetassay.report.reference import cells, source_text
 from jetassay.report.results import load_results
 from jetassay.report.tables import REJECTION, leaderboard_cells, markdown
 from jetassay.whole_files import whole_file
 
-_PUBLISHED = Path(__file__).parent / "published.toml"
 _ENDINGS = (".md", ".html")
 _STYLE = """
 :root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }
@@ -29,22 +29,6 @@ h2 { margin-top: 2rem; border-bottom: 1px solid #8886; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .6rem; text-align: left; vertical-align: top; border-bottom: 1px solid #8884; }
 """
-
-
-class Published(Record):
-    """Numbers of others: of which cards, under which conditions, from which source."""
-
-    cards: tuple[str, ...]
-    title: str
-    source: str
-    note: str = ""
-    numbers: dict[str, float]
-
-
-class PublishedList(Record):
-    """The file of all of them."""
-
-    published: tuple[Published, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,12 +147,12 @@ def _training(card: Card) -> Section:
 
 
 def _published(card: Card) -> Iterator[Section]:
-    for each in parse_record(read_toml(_PUBLISHED), PublishedList, path=_PUBLISHED).published:
-        if card.name in each.cards:
-            text = tuple(
-                part for part in (f"{each.title}. Source: {each.source}.", " ".join(each.note.split())) if part
-            )
-            yield Section("Published numbers", text, _two_columns(_numbers(each.numbers)), "number")
+    groups: dict[tuple[str, str, str], list[Number]] = {}
+    for number in of_card(card.name):
+        groups.setdefault((number.dataset, number.how, number.source), []).append(number)
+    for (dataset, how, source), numbers in groups.items():
+        table = cells(numbers, keys=[source]).drop(columns="source")
+        yield Section(f"Published numbers: {dataset}, {how}", (source_text(source),), table, "model")
 
 
 def _measured(card: Card) -> Iterator[Section]:
