@@ -65,7 +65,7 @@ class Findings:
 def findings_frame(rows: Iterable[Finding]) -> pd.DataFrame:
     """The table of some findings: columns `COLUMNS`, all text."""
     table: list[dict[str, Any]] = [{name: getattr(row, name) for name in COLUMNS} for row in rows]
-    return pd.DataFrame(table, columns=list(COLUMNS), dtype="string")
+    return pd.DataFrame(table, columns=list(COLUMNS))
 
 
 def aligned(rows: list[tuple[str, ...]], *, width: int) -> str:
