@@ -165,3 +165,10 @@ def test_a_leaderboard_shows_auc_and_the_rejection_at_the_classs_own_working_poi
         "cka/a_vs_b",
     ]
     assert leaderboard_names(names) == ["auc/Tbl_vs_QCD", "rejection/Tbl_vs_QCD_at_0.995", "throughput/jets_per_s"]
+
+
+def test_pairs_on_one_signal_stay_in_the_table():
+    facts = {"task": "comparison", "task_version": 1, "value": 0.1, "backbone": "mlp"}
+    facts |= {"signal": "Hbb", "background": "QCD"}
+    assert not named(Score(**facts, metric="auc_difference", backbone_b="part-mini")).numbers
+    assert set(named(Score(**facts, metric="auc_rank")).numbers) == {"comparison_auc_rank/Hbb_vs_QCD"}

@@ -57,8 +57,9 @@ def metric_name(row: Mapping[str, Any], *, part: str = "") -> str:
 def named_scores(rows: pd.DataFrame) -> Named:
     """All scores of one run that are worth a metric, by name.
 
-    Single draws, bins of anything but a pair, and the counts of pairs stay in the tables: thousands of metrics help
-    nobody. A value that is missing or not finite is never tracked as a number; its name is in `missing`.
+    Single draws, bins of anything but a pair, pairs on one signal, and the counts of pairs stay in the tables:
+    thousands of metrics help nobody. A value that is missing or not finite is never tracked as a number; its name is in
+    `missing`.
     """
     numbers: dict[str, float] = {}
     datasets: dict[str, tuple[str, str]] = {}
@@ -66,6 +67,8 @@ def named_scores(rows: pd.DataFrame) -> Named:
     several = len(rows["dataset"].dropna().unique()) > 1
     for row in score_rows(rows):
         is_pair = given(row["backbone_b"])
+        if is_pair and given(row["signal"]):
+            continue
         if given(row["draw"]) or (given(row["bin"]) and row["bin"] != _EVERYWHERE and not is_pair):
             continue
         where = f"_on_{clean(str(row['dataset']))}" if several else ""
