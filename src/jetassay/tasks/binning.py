@@ -42,6 +42,7 @@ class Binning:
 
     def find(self, values: NDArray[Any]) -> IntArray:
         """The bin of each value, int64 of the same shape; -1 outside of the edges and for NaN."""
+        values = np.asarray(values, np.float64)
         found = np.searchsorted(self.edges, values, side="right").astype(np.int64) - 1
         found[values == self.edges[-1]] = len(self) - 1
         found[(found >= len(self)) | np.isnan(values)] = -1
