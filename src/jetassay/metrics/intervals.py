@@ -158,6 +158,21 @@ def delong_variance(signal: NDArray[Any], background: NDArray[Any]) -> float:
     return float(of_signal.var(ddof=1) / len(signal) + of_background.var(ddof=1) / len(background))
 
 
+def delong_interval(signal: NDArray[Any], background: NDArray[Any], *, level: float) -> Interval:
+    """Interval of the AUC from DeLong's variance, normal in ln(AUC / (1 - AUC)); of perfect order, the exact limit.
+
+    It costs two sorts, where a bootstrap costs a thousand. Two jets a side at least.
+    """
+    _check_level(level)
+    value = auc(signal, background)
+    if value in (0.0, 1.0):
+        return auc_interval(signal, background, level=level)
+    error = np.sqrt(delong_variance(signal, background)) / (value * (1 - value))
+    reach = float(stats.norm.ppf((1 + level) / 2) * error)
+    low, high = special.expit(special.logit(value) + np.array([-reach, reach]))
+    return Interval(float(low), float(high), level, "delong-logit")
+
+
 def _resamples(stream: np.random.Generator, jets: int, draws: int) -> Iterator[NDArray[np.int64]]:
     """How often each of `jets` jets is drawn in a resample of the same size, `draws` times; int64 (jets,) each."""
     per_block = max(1, _BLOCK // jets)

@@ -7,14 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import special, stats
 
 from jetassay.jets.classes import jet_class
 from jetassay.metrics.intervals import (
-    Interval,
-    auc_interval,
     clopper_pearson,
-    delong_variance,
+    delong_interval,
     rejection_interval,
     rejection_interval_over_cuts,
 )
@@ -117,20 +114,6 @@ def values_of(variable: str, sample: Sample) -> NDArray[np.float32] | None:
     if column is None:
         return None
     return np.abs(column) if variable == ABS_ETA else column
-
-
-def delong_interval(signal: FloatArray, background: FloatArray, *, level: float) -> Interval:
-    """Interval of the AUC from DeLong's variance, normal in ln(AUC / (1 - AUC)); of perfect order, the exact limit.
-
-    It costs two sorts, where a bootstrap costs a thousand; two jets a side at least.
-    """
-    value = auc(signal, background)
-    if value in (0.0, 1.0):
-        return auc_interval(signal, background, level=level)
-    error = np.sqrt(delong_variance(signal, background)) / (value * (1 - value))
-    reach = float(stats.norm.ppf((1 + level) / 2) * error)
-    low, high = special.expit(special.logit(value) + np.array([-reach, reach]))
-    return Interval(float(low), float(high), level, "delong-logit")
 
 
 def _measure(part: _InBin, result: ProbeResult) -> tuple[list[dict[str, Any]], str]:
