@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -59,6 +60,25 @@ def test_a_lost_file_is_made_again_and_the_others_are_kept(two_workers):
     for path, (digest, written) in before.items():
         assert content_digest(path) == digest
         assert (path.stat().st_mtime_ns == written) == (path is not two_workers[1])
+
+
+def test_some_files_alone_are_those_of_the_whole_sample(two_workers, tmp_path, quiet):
+    wanted = {"Hqql_001.root", "Tbqq_000.root"}
+    some = simulate(SMALL, output=tmp_path, workers=1, reporter=quiet, only=wanted)
+    assert {path.name for path in some} == {path.name for path in tmp_path.glob("*.root")} == wanted
+    assert {content_digest(path) for path in some} == {
+        content_digest(path) for path in two_workers if path.name in wanted
+    }
+    assert set(json.loads((tmp_path / RECIPE_FILE).read_text())["files"]) == wanted
+    one = simulate(SMALL, output=tmp_path, workers=1, reporter=quiet, only={"Hqql_000.root"})
+    assert [path.name for path in one] == ["Hqql_000.root"]
+    assert len(json.loads((tmp_path / RECIPE_FILE).read_text())["files"]) == 3
+
+
+def test_fewer_jets_of_a_file_are_its_first(two_workers, tmp_path, quiet):
+    fewer = simulate(replace(SMALL, jets=6), output=tmp_path, workers=1, reporter=quiet, only={"Hqql_000.root"})
+    first, whole = (uproot.open(path)["tree"].arrays(["jet_pt", "part_px"]) for path in (fewer[0], two_workers[0]))
+    assert first.tolist() == whole[:3].tolist()
 
 
 def test_a_second_run_starts_no_process(two_workers, monkeypatch):

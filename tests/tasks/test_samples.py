@@ -26,6 +26,15 @@ def test_shared_jets_are_counted_by_file_content_and_entry():
     assert first.shared_with(keys(["a", "a"], [0, 1], [1, 2])) == 2
 
 
+def test_jets_are_found_by_file_content_and_entry():
+    first = keys(["a", "b"], [0, 0, 1, 1], [7, 2, 2, 1 << 35])
+    others = keys(["c", "b", "a"], [1, 2, 0, 2, 1, 1], [2, 2, 2, 7, 3, 1 << 35])
+    assert first.find(others).tolist() == [2, 1, -1, 0, -1, 3]
+    assert first.find(first).tolist() == [0, 1, 2, 3]
+    assert keys(["a"], [], []).find(first).tolist() == [-1] * 4
+    assert first.find(keys([], [], [])).tolist() == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [((["a"], [0, 0], [1]), "give each jet one"), ((["a"], [0, 1], [1, 2]), "outside the 1 files")],
