@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from jetassay.embeddings.threads import one_thread_per_operator
 from jetassay.errors import ConvergenceError
 
 if TYPE_CHECKING:
@@ -73,12 +74,16 @@ class Stack:
 def train_heads(train: Stack, validation: Stack, *, seeds: NDArray[np.int64]) -> DenseHeads:
     """Train one network per seed (S,), which sets its first weights and the order of its jets.
 
-    Adam on the cross-entropy of random batches, both classes weighing the same; see the constants of this module.
-    Raises `ConvergenceError` where a loss is not finite.
+    Adam on the cross-entropy of random batches, both classes weighing the same; see the constants of this module. On
+    one thread, so that the bits do not depend on cores. Raises `ConvergenceError` where a loss is not finite.
     """
+    with one_thread_per_operator():
+        return _train(train, validation, [np.random.default_rng(int(seed)) for seed in seeds])
+
+
+def _train(train: Stack, validation: Stack, streams: list[np.random.Generator]) -> DenseHeads:
     import torch
 
-    streams = [np.random.default_rng(int(seed)) for seed in seeds]
     parameters = _first_weights(streams, train.features.shape[2])
     optimiser = _Adam(parameters)
     x, y, w = _tensors(train)

@@ -1,0 +1,86 @@
+"""A small network on frozen embeddings finds what a linear model cannot, and the same every time."""
+
+import numpy as np
+import pytest
+from test_probe import with_embeddings
+
+from jetassay.errors import ConvergenceError, DataError
+from jetassay.tasks.dense_head import Stack, train_heads
+from jetassay.tasks.mlp_probe import dense, mlp_probe, seeds_of
+from jetassay.tasks.probe import probe
+from jetassay.tasks.trial import Trial
+
+
+def checkerboard(embedding, labels):
+    """Signal where two coordinates have the same sign, background where not."""
+    stream = np.random.default_rng(int(abs(embedding[0, 0]) * 1e4))
+    points = stream.uniform(0.2, 1, size=(len(labels), 2))
+    flip = stream.choice([-1, 1], len(labels))
+    return points * np.stack([flip, np.where(labels > 0, flip, -flip)], axis=1)
+
+
+def trial_of(splits):
+    return Trial.of(splits, signal="Hbb", background="QCD", where="made-up")
+
+
+def test_a_network_tells_apart_what_no_hyperplane_does(splits_of):
+    splits = with_embeddings(splits_of(jets=300), checkerboard)
+    outcomes = [task(splits, backbone="x", signals=["Hbb"]) for task in (mlp_probe, probe)]
+    network, linear = (outcome.scores[0].value for outcome in outcomes)
+    assert network > 0.98
+    assert 0.4 < linear < 0.6
+    (spread,) = (each for each in outcomes[0].scores if each.metric == "auc_over_seeds")
+    assert spread.low <= spread.value <= spread.high
+    assert spread.interval == "standard deviation over 3 seeds"
+
+
+def test_where_a_hyperplane_is_best_a_network_comes_close(splits_of):
+    splits = splits_of(jets=800)
+    network, linear = (task(splits, backbone="x", signals=["Hbb"]).scores[0].value for task in (mlp_probe, probe))
+    assert abs(network - linear) < 0.02
+
+
+def test_two_runs_give_the_same_scores_to_the_bit(splits_of):
+    splits = splits_of(jets=100)
+    first, again = (mlp_probe(splits, backbone="x", signals=["Hbb"], seed=3).scores for _ in range(2))
+    assert first == again
+
+
+def test_a_seed_sets_the_network_and_more_starts_do_not_move_the_first(splits_of):
+    trial = trial_of(splits_of(jets=100))
+    one, three, other = dense(trial, starts=1), dense(trial, starts=3), dense(trial, starts=1, seed=1)
+    assert three.scores[0] == pytest.approx(one.scores[0], abs=1e-3)
+    assert np.abs(three.scores[1] - one.scores[0]).max() > 0.01
+    assert np.abs(other.scores[0] - one.scores[0]).max() > 0.01
+    assert list(seeds_of(3, seed=5)[:1]) == list(seeds_of(1, seed=5))
+
+
+def test_the_network_kept_is_that_of_the_smallest_validation_loss(splits_of):
+    trial = trial_of(splits_of(jets=100))
+    found = dense(trial, starts=3)
+    logits, is_signal = found.scores, trial.test.is_signal
+    losses = np.logaddexp(0, np.where(is_signal, -logits, logits))
+    measured = (losses[:, is_signal].mean(axis=1) + losses[:, ~is_signal].mean(axis=1)) / 2
+    assert (np.abs(measured - found.losses) < 0.15).all()  # another sample, the same distribution
+
+
+def test_networks_side_by_side_do_not_see_each_other():
+    stream = np.random.default_rng(0)
+    is_signal = np.arange(40) % 2 == 0
+    features = (stream.normal(size=(2, 40, 3)) + is_signal[:, None]).astype(np.float32)
+    labels = np.stack([is_signal, is_signal])
+    together = train_heads(Stack(features, labels), Stack(features, labels), seeds=np.array([1, 2]))
+    alone = train_heads(*[Stack(features[1:], labels[1:])] * 2, seeds=np.array([2]))
+    assert together.logits(1, features[0]) == pytest.approx(alone.logits(0, features[0]), abs=1e-3)
+
+
+def test_a_loss_that_is_not_finite_is_an_error():
+    stack = Stack(np.full((1, 4, 2), 3e38, np.float32), np.array([[True, False, True, False]]))
+    with pytest.raises(ConvergenceError, match="not finite"):
+        train_heads(stack, stack, seeds=np.array([0]))
+
+
+def test_a_constant_embedding_is_an_error(splits_of):
+    flat = with_embeddings(splits_of(jets=20), lambda embedding, _: np.ones_like(embedding))
+    with pytest.raises(DataError, match="the same for all 40 training jets"):
+        dense(trial_of(flat))
