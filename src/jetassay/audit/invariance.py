@@ -39,32 +39,34 @@ def repeats(subject: Subject) -> Iterator[Finding]:
 
 def batch_statistics(subject: Subject) -> Iterator[Finding]:
     """A jet beside other jets, none longer than itself, so that not even its padding changes."""
+    by_name = _modules_that_use_the_batch(subject)
+    apart = float("inf") if by_name else _apart_in_company(subject)
+    yield Finding(
+        check="batch-statistics",
+        status="pass" if apart <= TOLERANCE else "fail",
+        figure=by_name or told(apart),
+        meaning="A jet's embedding is the same beside any other jets."
+        if apart <= TOLERANCE
+        else "A jet's embedding depends on the other jets of its batch. Set the network to inference mode, or take "
+        "layers that look at one jet alone.",
+        numbers={} if by_name else {"deviation": apart},
+    )
+
+
+def _apart_in_company(subject: Subject) -> float:
+    """How far the embeddings of a few jets move with the jets beside them, relative to the largest value of all."""
     inputs = subject.inputs
     order = np.argsort(-inputs.multiplicities, kind="stable").astype(np.int64)
     tried = order[:: max(1, len(order) // (2 * _TRIED))][:_TRIED]
-    apart = 0.0
-    scale = float(np.abs(subject.embedding).max(initial=0.0)) or 1.0
+    found: list[list[NDArray[np.float32]]] = []
     with one_thread_per_operator():
         for jet in tried:
-            shorter = np.setdiff1d(order[inputs.multiplicities[order] <= inputs.multiplicities[jet]], [jet])
-            found = [
-                embed_batch(subject.backbone, inputs.take(np.array([jet, *beside], np.int64)))[:1]
-                for beside in (shorter[:4], shorter[-4:], shorter[:0])
-            ]
-            reach = float(np.abs(found[0]).max(initial=0.0)) / scale
-            apart = max([apart, *(deviation(found[0], other) * reach for other in found[1:])])
-    by_name = _modules_that_use_the_batch(subject)
-    failed = apart > TOLERANCE or bool(by_name)
-    yield Finding(
-        check="batch-statistics",
-        status="fail" if failed else "pass",
-        figure=told(apart),
-        meaning=f"A jet's embedding depends on the other jets of its batch{by_name and f' ({by_name})'}; set the "
-        "network to inference mode, or take layers that look at one jet alone."
-        if failed
-        else "A jet's embedding is the same beside any other jets.",
-        numbers={"deviation": apart},
-    )
+            shorter = order[(inputs.multiplicities[order] <= inputs.multiplicities[jet]) & (order != jet)]
+            companies = shorter[:4], shorter[-4:], shorter[:0]
+            together = [inputs.take(np.array([jet, *beside], np.int64)) for beside in companies]
+            found.append([embed_batch(subject.backbone, batch)[:1] for batch in together])
+    first, *others = (np.concatenate(rows) for rows in zip(*found, strict=True))
+    return max(deviation(first, other) for other in others)
 
 
 def _modules_that_use_the_batch(subject: Subject) -> str:
