@@ -151,5 +151,15 @@ for _check in (
         function="jetassay.audit.suspicion:too_good",
         leak=True,
     ),
+    Check(
+        name="single-columns",
+        proves="no observed column gives a class away, or says how it was selected",
+        function="jetassay.audit.singles:single_columns",
+    ),
+    Check(
+        name="class-dependent-drops",
+        proves="no rule removes more of one class than of another",
+        function="jetassay.audit.drops:class_dependent_drops",
+    ),
 ):
     CHECKS.add(_check.name, partial(lambda check: check, _check))
