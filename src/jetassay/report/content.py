@@ -26,6 +26,7 @@ class Content:
     provenance: everything the numbers depend on
     protocol:   how scores are defined; paragraphs, with an empty line between them
     roles:      backbone, as the frame names it -> backbone, floor or control; one that is not there is a backbone
+    names:      backbone, as the frame names it -> its reference, `CARD` or `CARD@LAYER`, where that is another
     """
 
     frame: pd.DataFrame
@@ -34,6 +35,7 @@ class Content:
     provenance: Mapping[str, Any]
     protocol: str
     roles: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
 
     def scores(self, task: str, *metrics: str) -> pd.DataFrame:
         """The scores of one task, of some metrics where they are named; no rows where it was not run."""
@@ -44,6 +46,10 @@ class Content:
     def backbones(self) -> list[str]:
         """Every backbone, in the order of the suite."""
         return list(dict.fromkeys(self.frame["backbone"].dropna()))
+
+    def card(self, backbone: str) -> str:
+        """The name of its card."""
+        return self.names.get(backbone, backbone).partition("@")[0]
 
     def is_control(self, backbone: str) -> bool:
         """Whether it has no trained weights: a twin with random ones, or simple observables."""

@@ -87,6 +87,7 @@ class Results:
             provenance=self.provenance,
             protocol=self.protocol,
             roles={self._name(name): role for name, role in roles.items()},
+            names={self._name(name): name for name in self.seen},
         )
 
     def _name(self, backbone: str) -> str:

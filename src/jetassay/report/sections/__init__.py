@@ -29,6 +29,8 @@ from jetassay.report.sections import (
     jets,
     leaderboard,
     provenance,
+    published,
+    robustness,
     similarity,
     throughput,
 )
@@ -37,7 +39,9 @@ SECTIONS: tuple[Callable[[Content], Section | None], ...] = (
     audit.section,
     leaderboard.probe,
     leaderboard.zero_shot,
+    published.section,
     similarity.section,
+    robustness.section,
     throughput.section,
     jets.section,
     definitions.section,
