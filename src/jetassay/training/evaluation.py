@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jetassay.jets.classes import BACKGROUND
+from jetassay.metrics.multiclass import macro_ovo_auc
 from jetassay.metrics.roc import auc
 
 FloatArray = NDArray[np.float32]
@@ -18,6 +18,7 @@ FEWEST_JETS = 20
 
 _TINY = 1e-12
 _TOP = 5
+_ANY_LEVEL = 0.68  # of an interval that is not kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +27,7 @@ class Performance:
 
     loss: mean cross-entropy in nats, all jets alike, no smoothing
     accuracy, top5_accuracy: fraction of jets whose label scores highest, or is among the five highest
-    macro_ovo_auc: see the function of this name; None with fewer than two labels of `FEWEST_JETS` jets
+    macro_ovo_auc: see `metrics.multiclass`; None with fewer than two labels of `FEWEST_JETS` jets
     auc_vs_background: label -> AUC of p_S / (p_S + p_B) of the network itself, against all background jets
     """
 
@@ -51,22 +52,19 @@ def measure(probabilities: FloatArray, labels: IntArray, names: Sequence[str]) -
         loss=float(-np.log(np.maximum(own, _TINY, dtype=np.float64)).mean()),
         accuracy=float((probabilities.argmax(axis=1) == labels).mean()),
         top5_accuracy=float((rank < _TOP).mean()),
-        macro_ovo_auc=macro_ovo_auc(probabilities, labels),
+        macro_ovo_auc=_macro_ovo_auc(probabilities, labels),
         auc_vs_background=auc_vs_background(probabilities, labels, names),
     )
 
 
-def macro_ovo_auc(probabilities: FloatArray, labels: IntArray) -> float | None:
-    """Mean over pairs of labels of their separation, as Hand and Till (Machine Learning 45 (2001) 171), equation 7.
-
-    The separation of i and j is the mean of two AUCs on the jets of both: that of p_i with i as signal, and that of
-    p_j with j as signal. Labels with fewer than `FEWEST_JETS` jets are left out; None where fewer than two remain.
-    """
-    jets = {label: probabilities[labels == label] for label in _frequent(labels)}
-    separations = [
-        (auc(jets[i][:, i], jets[j][:, i]) + auc(jets[j][:, j], jets[i][:, j])) / 2 for i, j in combinations(jets, 2)
-    ]
-    return float(np.mean(separations)) if separations else None
+def _macro_ovo_auc(probabilities: FloatArray, labels: IntArray) -> float | None:
+    """The mean over pairs of those labels that have enough jets; None where fewer than two have."""
+    frequent = _frequent(labels)
+    if len(frequent) < 2:
+        return None
+    kept = np.isin(labels, frequent)
+    value, _ = macro_ovo_auc(probabilities[kept], labels[kept], level=_ANY_LEVEL)
+    return value
 
 
 def auc_vs_background(probabilities: FloatArray, labels: IntArray, names: Sequence[str]) -> dict[str, float]:
