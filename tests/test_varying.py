@@ -170,3 +170,33 @@ def test_a_table_without_sense_is_refused(tmp_path, robustness, message):
 def test_robustness_needs_the_probes(tmp_path):
     with pytest.raises(ValueError, match=r"robustness: made from the probes; add a table \[probe\]"):
         suite_on(tmp_path / "card.toml", probe=None)
+
+
+@pytest.mark.slow
+def test_the_more_constituents_are_lost_the_worse_a_trained_backbone_gets(tmp_path, monkeypatch):
+    monkeypatch.setenv("JETASSAY_CACHE", str(tmp_path / "cache"))
+    path = tmp_path / "two-classes.toml"
+    path.write_text(CARD.replace("jets = 36", "jets = 900"))
+    losses = [f"drop={probability}" for probability in (0.05, 0.2, 0.4, 0.7)]
+    robustness = {"perturbations": [*losses, "without=displacement"], "jets": 300}
+    suite = suite_on(path, backbones=["part-mini", "mlp"], robustness=robustness)
+    backbones = steps.load_backbones(suite, device="cpu", reporter=QUIET)
+    dataset = steps.find_jets(suite.dataset, reporter=QUIET)
+    splits = steps.split_jets(suite, dataset)
+    embedded = steps.embed_all(suite, backbones, dataset, splits, reporter=QUIET)
+    found = embed_variations(suite, backbones, embedded, dataset, splits, reporter=QUIET)
+    scored = score_all(suite, embedded, splits, varied=found, reporter=QUIET)
+    for name in backbones:
+        rows = [each for each in scored.scores if each.backbone == name and each.task == "robustness"]
+        aucs = {each.bin: each.value for each in rows if each.metric == "auc"}
+        falling = [aucs[each] for each in ("nominal", *losses)]
+        assert falling == sorted(falling, reverse=True), name
+        shifts = [each.value for each in rows if each.metric == "embedding_shift" and each.bin in losses]
+        assert shifts == sorted(shifts), name
+    changes = {
+        (each.backbone, each.bin): each
+        for each in scored.scores
+        if each.metric == "auc_change" and each.signal == "Hbb"
+    }
+    assert changes["part-mini", "drop=0.4"].high < 0
+    assert changes["part-mini", "without=displacement"].high < -0.05  # b jets are found by their displaced tracks
