@@ -28,6 +28,7 @@ from jetassay.tasks.choices import (
     Seed,
     ShuffledLabelsChoice,
     SimilarityChoice,
+    StabilityChoice,
     ThroughputChoice,
     ZeroShotChoice,
 )
@@ -83,6 +84,7 @@ class Suite(Record):
     similarity: SimilarityChoice | None = None
     shuffled_labels: ShuffledLabelsChoice | None = None
     comparison: ComparisonChoice | None = None
+    stability: StabilityChoice | None = None
     bins: BinsChoice | None = None
     sculpting: SculptingChoice | None = None
     calibration: CalibrationChoice | None = None

@@ -203,6 +203,17 @@ FEW_SHOT = Task(
     ),
     function="jetassay.tasks.few_shot:few_shot",
 )
+STABILITY = Task(
+    name="stability",
+    version=1,
+    description="how much of a probe's score is chance: test jets, training jets and splits, apart",
+    scope="backbone",
+    takes="probes",
+    metrics=tuple(
+        f"{metric}_sd_{what}" for metric in ("auc", "log_rejection") for what in ("test", "train", "total", "splits")
+    ),
+    function="jetassay.tasks.stability:stability",
+)
 
 TASKS: Registry[Task] = Registry("task", of=Task)
 for _task in (
@@ -211,6 +222,7 @@ for _task in (
     SIMILARITY,
     SHUFFLED_LABELS,
     COMPARISON,
+    STABILITY,
     BINS,
     SCULPTING,
     CALIBRATION,

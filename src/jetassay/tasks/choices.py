@@ -218,6 +218,17 @@ class FewShotChoice(Against):
         return self
 
 
+class StabilityChoice(Record):
+    """The probes fitted again.
+
+    halves: on random halves of the training jets; resplits: on other splits of the files
+    """
+
+    halves: int = Field(default=10, ge=2)
+    resplits: int = Field(default=5, ge=2)
+    seed: Seed = 0
+
+
 class ThroughputChoice(Record):
     """The short form of the throughput measurement: each backbone embeds the same jets, interleaved."""
 

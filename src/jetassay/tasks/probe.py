@@ -153,8 +153,10 @@ def probe_signal(
     )
 
 
-def fit_probe(train: Sample, validation: Sample, *, signal: str, where: str = "probe") -> Probe:
-    """Standardise, fit along `PENALTIES`, and keep the fit of smallest validation log-loss (of equals, the stronger).
+def fit_probe(
+    train: Sample, validation: Sample, *, signal: str, where: str = "probe", penalties: Sequence[float] = PENALTIES
+) -> Probe:
+    """Standardise, fit along falling `penalties`, and keep the fit of lowest validation log-loss (of two, the first).
 
     Every jet that is not `signal` is background. Raises `DataError` for embeddings that are all alike,
     `ConvergenceError`; `where` begins the message.
@@ -163,7 +165,7 @@ def fit_probe(train: Sample, validation: Sample, *, signal: str, where: str = "p
     if standardisation.all_constant:
         raise DataError(f"{where}: the embedding is the same for all {len(train)} training jets")
     number = train.names.index(signal)
-    fits = fit_path(standardisation.apply(train.embedding), train.labels == number, penalties=PENALTIES)
+    fits = fit_path(standardisation.apply(train.embedding), train.labels == number, penalties=penalties)
     grid = np.stack([each.coefficients for each in fits], axis=1)
     logits = standardisation.project(validation.embedding, on=grid) + [each.intercept for each in fits]
     losses = [log_loss(column, validation.labels == number) for column in logits.T]
@@ -173,7 +175,7 @@ def fit_probe(train: Sample, validation: Sample, *, signal: str, where: str = "p
         coefficients=best.coefficients,
         intercept=best.intercept,
         penalty=best.penalty,
-        validation_loss=dict(zip(PENALTIES, losses, strict=True)),
+        validation_loss=dict(zip(penalties, losses, strict=True)),
         gradient_norm=best.gradient_norm,
         n_train=len(train),
     )
