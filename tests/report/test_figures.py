@@ -26,3 +26,13 @@ def test_a_backbone_has_one_colour_where_others_have_no_score_too(frame):
     colours = {colour_of(auc_figure(beta_first, task=task), "alpha") for task in ("probe", "zero-shot")}
     assert len(colours) == 1
     assert colour_of(auc_figure(beta_first), "beta-long-name") not in colours
+
+
+def test_an_auc_of_one_is_shown_as_a_limit_where_a_log_scale_ends(frame):
+    tbl = (frame["signal"] == "Tbl") & (frame["metric"] == "auc") & (frame["backbone"] == "alpha")
+    frame.loc[tbl, ["value", "low", "high"]] = 1.0, 0.992, 1.0
+    figure = auc_figure(frame)
+    markers = [line for line in figure.axes[0].lines if line.get_markerfacecolor() == "none"]
+    heights = [y for line in markers for y in line.get_ydata()]
+    plt.close(figure)
+    assert heights == [pytest.approx(1 - 0.992)]

@@ -94,3 +94,13 @@ def test_a_name_stands_for_one_section_or_figure(what, tmp_path, monkeypatch):
     titles = ("One", "One" if what == "section" else "Two")
     with pytest.raises(JetAssayError, match=f"two {what}s are called"):
         page_of(*(Section(title, figure) for title in titles), tmp_path=tmp_path, monkeypatch=monkeypatch)
+
+
+def test_what_is_missing_stands_first_on_the_page_and_what_is_not_defined_is_no_failure(frame):
+    provenance = {"missing": ["alpha, probe, Hbb: too few jets."], "undefined": ["beta: zero-shot: no classifier"]}
+    first = sections(content_of(frame, provenance=provenance))[0]
+    assert first.blocks == (
+        Text("alpha, probe, Hbb: too few jets.", "failure"),
+        Text("Not defined: beta: zero-shot: no classifier.", "note"),
+    )
+    assert sections(content_of(frame))[0].title != first.title

@@ -135,9 +135,7 @@ def test_the_section_shows_pulls_with_their_formula_and_the_published_networks()
 
 def test_one_reason_for_all_is_said_once():
     provenance = {"data": {"dataset": "jetclass-sim", "schema": "jetclass", "file_names": ["TTBar_000.root"]}}
-    scores = [tbqq(signal=n.signal, working_point=n.working_point) for n in of_card("part-full") if n.signal]
-    full = [*scores, accuracy(), accuracy(metric="macro_ovo_auc")]
-    blocks = section(content_of(*full, provenance=provenance)).blocks
+    blocks = section(content_of(tbqq(value=None, high=None), accuracy(), provenance=provenance)).blocks
     assert blocks[0].text == (
         "part-full: no published number may be held against ours: other jets: jetclass-sim, not jetclass."
     )

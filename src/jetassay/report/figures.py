@@ -23,7 +23,10 @@ DPI = 150
 
 
 def auc_figure(frame: pd.DataFrame, *, task: str = "probe") -> "Figure":
-    """1 - AUC of every signal against the background on a log scale, a marker per backbone, bars of 68 %."""
+    """1 - AUC of every signal against the background on a log scale, a marker per backbone, bars of 68 %.
+
+    Where the AUC is 1, an open marker at the end of its interval with an arrow downwards.
+    """
     chosen = scores_by_signal(frame, "auc", task=task).dropna(subset=["value"])
     flipped = chosen.assign(value=1 - chosen["value"], low=1 - chosen["high"], high=1 - chosen["low"])
     return _dots(
@@ -107,8 +110,11 @@ def _dots(
         value, low, high = (rows[name].astype("float64").to_numpy(na_value=np.nan) for name in ("value", "low", "high"))
         colour, marker = styles[backbone]
         limit = np.isnan(value) & ~np.isnan(low)
-        bars = np.nan_to_num(np.stack([value - low, high - value]))
+        bars = np.where(value > 0, np.nan_to_num(np.stack([value - low, high - value])), 0)
         axes.errorbar(x, value, yerr=np.clip(bars, 0, None), fmt=marker, color=colour, label=backbone, markersize=5.5)
+        perfect = (value <= 0) & (high > 0)  # an AUC of 1: the end of the interval that a log scale can show
+        axes.errorbar(x[perfect], high[perfect], yerr=0.4 * high[perfect], uplims=True, fmt=marker, color=colour,
+                      markersize=5.5, markerfacecolor="none")  # fmt: skip
         axes.errorbar(x[limit], low[limit], yerr=0.4 * low[limit], lolims=True, fmt=marker, color=colour,
                       markersize=5.5, markerfacecolor="none")  # fmt: skip
         open_above = ~np.isnan(value) & ~np.isnan(low) & np.isnan(high)

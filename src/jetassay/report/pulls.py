@@ -116,11 +116,13 @@ def _pair(number: Number, content: Content, backbone: str) -> Pair:
 
 def _hindrance(number: Number, ours: pd.Series | None, content: Content) -> str:
     """Why the two are not the same quantity of the same jets; empty where they are."""
+    if differs := data_differs(number, content):
+        return differs
     if ours is None:
         return f"not measured here: the suite has no such score of task '{TASKS[number.how]}'"
     if pd.isna(ours["value"]):
         return "ours is only a lower limit" if not pd.isna(ours["low"]) else "ours is not defined"
-    return data_differs(number, content) or _protocol_differs(number, ours, content)
+    return _protocol_differs(number, ours, content)
 
 
 def _protocol_differs(number: Number, ours: pd.Series, content: Content) -> str:

@@ -26,8 +26,12 @@ from jetassay.report.content import Content, Section
 from jetassay.report.sections import (
     audit,
     definitions,
+    few_shot,
     jets,
+    ladder,
     leaderboard,
+    missing,
+    multiclass,
     provenance,
     published,
     robustness,
@@ -36,8 +40,12 @@ from jetassay.report.sections import (
 )
 
 SECTIONS: tuple[Callable[[Content], Section | None], ...] = (
+    missing.section,
     audit.section,
     leaderboard.probe,
+    ladder.section,
+    multiclass.section,
+    few_shot.section,
     leaderboard.zero_shot,
     published.section,
     similarity.section,

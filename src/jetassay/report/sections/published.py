@@ -1,6 +1,7 @@
 """Numbers that others have published, beside ours; with a pull where they may be held against each other."""
 
 from collections.abc import Iterator
+from typing import Literal
 
 import pandas as pd
 
@@ -33,11 +34,10 @@ _OURS = {"zero-shot": "this suite: the classifiers' own outputs", "probe": "this
 def section(content: Content) -> Section | None:
     """For every backbone with published weights, theirs and ours; then the published leaderboard of these classes."""
     blocks: list[Block] = []
-    for backbone in content.backbones:
-        found = pairs(content, backbone)
-        if found:
-            blocks += _beside(backbone, found)
-    if any(isinstance(block, Table) and "pull" in block.cells for block in blocks):
+    beside = {backbone: pairs(content, backbone) for backbone in content.backbones}
+    for backbone, found in beside.items():
+        blocks += _beside(backbone, found) if found else ()
+    if any(pair.pull is not None for found in beside.values() for pair in found):
         blocks.append(Text(_FORMULA, "note"))
     blocks += _context(content)
     return Section("Published numbers", tuple(blocks)) if blocks else None
@@ -60,7 +60,8 @@ def _beside(backbone: str, found: list[Pair]) -> Iterator[Block]:
     if len(reasons) == 1 and "" not in reasons:
         yield Text(f"{backbone}: no published number may be held against ours: {reasons.pop()}.")
         table = table.drop(columns="pull")
-    yield Table(table, "quantity", title=f"{backbone} and what was published of its weights")
+    kind: Literal["numbers", "text"] = "text" if any(pair.why for pair in found) and "pull" in table else "numbers"
+    yield Table(table, "quantity", title=f"{backbone} and what was published of its weights", kind=kind)
     for key in dict.fromkeys(pair.number.source for pair in found):
         yield Text(source_text(key), "note")
 
