@@ -40,6 +40,12 @@ def test_csv_and_json_hold_every_score(saved, tmp_path):
     assert len(pd.read_parquet(tmp_path / "out.parquet")) == len(saved.frame)
 
 
+def test_definitions_go_with_the_numbers(saved):
+    whole = json.loads(render_results("mine", format="json", output=None, width=80))
+    assert whole["definitions"] == [saved.protocol]
+    assert (saved.folder / "definitions.txt").read_text() == saved.protocol + "\n"
+
+
 def test_parquet_is_not_printed(saved):
     with pytest.raises(ConfigError, match="--output"):
         render_results(saved.suite, format="parquet", output=None, width=80)

@@ -44,6 +44,13 @@ def test_rejections_are_shown_at_each_class_own_working_point_only(frame):
     assert "20.0" not in leaderboard_text(frame, width=200)
 
 
+def test_a_rejection_without_an_upper_end_shows_its_lower_one_and_no_infinity(frame):
+    row = (frame["signal"] == "Hbb") & (frame["working_point"] == 0.5) & (frame["task"] == "probe")
+    frame.loc[row, ["value", "low", "high"]] = [500.0, 217.4, pd.NA]
+    assert leaderboard_cells(frame, REJECTION).loc["alpha", "Hbb"] == "500 (>217)"
+    assert "inf" not in leaderboard_text(frame, width=100)
+
+
 @pytest.mark.parametrize("width", [40, 60, 80, 200])
 def test_every_line_fits_the_width_and_no_cell_is_lost(frame, width):
     cells = leaderboard_cells(frame, REJECTION)

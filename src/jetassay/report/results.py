@@ -98,11 +98,13 @@ class Results:
         return table.assign(**{name: table[name].map(self._name, na_action="ignore") for name in columns})
 
     def save(self) -> None:
-        """Write scores as parquet and CSV, counts and provenance; each file whole or not at all."""
+        """Write scores as parquet and CSV, definitions, counts and provenance; each file whole or not at all."""
         with whole_file(self.folder / "scores.parquet") as path:
             self.frame.to_parquet(path, index=False)
         with whole_file(self.folder / "scores.csv") as path:
             self.frame.to_csv(path, index=False)
+        with whole_file(self.folder / "definitions.txt") as path:
+            path.write_text(self.protocol + "\n", encoding="utf-8")
         for name, table in self.tables.items():
             with whole_file(self.folder / TABLES / f"{name}.parquet") as path:
                 table.to_parquet(path, index=False)
@@ -193,7 +195,9 @@ def render_results(suite: str, *, format: str, output: Path | None, width: int) 
         text = results.frame.to_csv(index=False).rstrip("\n")
     elif format == "json":
         rows = json.loads(results.frame.to_json(orient="records", double_precision=15))
-        text = json.dumps({"schema": 1, "provenance": dict(results.provenance), "scores": rows}, indent=1)
+        definitions = results.protocol.split("\n\n")
+        whole = {"schema": 1, "provenance": dict(results.provenance), "definitions": definitions, "scores": rows}
+        text = json.dumps(whole, indent=1)
     else:
         text = results.table(width=width)
     if output is None:

@@ -1,7 +1,8 @@
 """The leaderboard as aligned text: backbone by signal class, each number with its 68 % interval.
 
 A cell reads `0.9873(12)`: the digits in brackets are half the interval's width in units of the last digit; or
-`123 +15-12`: the interval reaches from 111 to 138; or `>210`: no background jet survived, and 210 is the lower limit.
+`123 +15-12`: the interval reaches from 111 to 138; or `123 (>58)`: so few background jets survived that it has no upper
+end, and 58 is its lower one; or `>210`: no background jet survived, and 210 is the lower limit.
 """
 
 import math
@@ -32,14 +33,16 @@ def auc_cell(row: pd.Series) -> str:
 
 
 def rejection_cell(row: pd.Series) -> str:
-    """One background rejection with its asymmetric interval, or the lower limit where nothing survived."""
+    """One background rejection with its asymmetric interval, or with what is known of it: never infinity."""
     if pd.isna(row["value"]):
         return f">{_three_digits(row['low'])}" if not pd.isna(row["low"]) else "-"
     decimals = _decimals(row["value"])
     if pd.isna(row["low"]):
         return f"{row['value']:.{decimals}f}"
-    high = "inf" if pd.isna(row["high"]) else f"{row['high'] - row['value']:.{decimals}f}"
-    return f"{row['value']:.{decimals}f} +{high}-{row['value'] - row['low']:.{decimals}f}"
+    if pd.isna(row["high"]):
+        return f"{row['value']:.{decimals}f} (>{_three_digits(row['low'])})"
+    above, below = row["high"] - row["value"], row["value"] - row["low"]
+    return f"{row['value']:.{decimals}f} +{above:.{decimals}f}-{below:.{decimals}f}"
 
 
 def scores_by_signal(frame: pd.DataFrame, metric: str, *, task: str) -> pd.DataFrame:

@@ -151,6 +151,9 @@ def _one_signal(
         scores = sample.scores[rows[name]]
         _require_probabilities(scores, f"{where}, jets of {name}")
         odds[name] = log_odds(scores, sample.outputs, signal=signal_outputs, background=background_outputs)
+    both = np.concatenate(list(odds.values()))
+    if both.min() == both.max():
+        raise DataError(f"{where}: every test jet has the same score, so nothing can be ranked; look at its outputs")
     cuts, scores_found, problems = separation(odds[signal], odds[background], signal=signal, seed=seed)
     facts: dict[str, Any] = {"backbone": backbone, "signal": signal, "background": background, "seed": seed}
     facts |= {"n_signal": len(rows[signal]), "n_background": len(rows[background])}
