@@ -161,5 +161,11 @@ for _check in (
         proves="no rule removes more of one class than of another",
         function="jetassay.audit.drops:class_dependent_drops",
     ),
+    Check(
+        name="untrained-twins",
+        proves="the backbone is better than its architecture with random weights, and by how much",
+        function="jetassay.audit.twins:untrained_twins",
+        depth="full",
+    ),
 ):
     CHECKS.add(_check.name, partial(lambda check: check, _check))

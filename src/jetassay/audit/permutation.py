@@ -149,14 +149,15 @@ def shuffled_labels(subject: Subject) -> Iterator[Finding]:
     choice = subject.choice
     options: dict[str, Any] = {"permutations": choice.permutations, "seed": choice.seed}
     rows: dict[str, Callable[[], Draws]] = {
-        "training labels": lambda: shuffle_training(subject.splits, **options),
-        "all labels": lambda: shuffle_everywhere(subject.splits, **options),
+        "Training labels": lambda: shuffle_training(subject.splits, **options),
+        "All labels": lambda: shuffle_everywhere(subject.splits, **options),
     }
     for what, draw in rows.items():
         try:
             yield judged(draw(), what=what)
         except DataError as error:
-            yield Finding(check="shuffled-labels", status="not run", figure="", meaning=f"{what} shuffled: {error}.")
+            meaning = f"{what} shuffled: {error}."
+            yield Finding(check="shuffled-labels", status="not run", figure="", meaning=meaning)
 
 
 def judged(draws: Draws, *, what: str) -> Finding:
