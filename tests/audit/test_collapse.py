@@ -11,8 +11,9 @@ from scipy.stats import entropy
 from jetassay.audit.collapse import collapse, dead_dimensions, effective_rank, singular_values
 
 
-def check(function, embedding):
-    (row,) = function(SimpleNamespace(embedding=np.asarray(embedding, np.float32)))
+def check(function, embedding, *, role="backbone"):
+    backbone = SimpleNamespace(card=SimpleNamespace(role=role))
+    (row,) = function(SimpleNamespace(embedding=np.asarray(embedding, np.float32), backbone=backbone))
     return row
 
 
@@ -62,3 +63,5 @@ def test_dead_dimensions_are_counted_and_half_of_them_are_too_many(dead, status)
     embedding[:, :dead] = np.arange(dead)
     row = check(dead_dimensions, embedding)
     assert (row.numbers["dead"], row.status) == (dead, status)
+    control = check(dead_dimensions, embedding, role="control")
+    assert control.status == ("note" if dead else "pass")

@@ -15,6 +15,7 @@ from jetassay.audit.fingerprints import fingerprints
 from jetassay.audit.hygiene import simulated_again
 from jetassay.backbones.card import Training
 from jetassay.jets.containers import Jets
+from jetassay.jets.schema import CORE
 
 WEIGHTS = {"sha256": "0" * 64, "file": "weights.safetensors", "licence": "MIT"}
 
@@ -42,8 +43,7 @@ def trained(**facts):
 def jets_of(counts, rng):
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     rows = rng.normal(0, 50, (4, offsets[-1])).astype(np.float32)
-    names = ("part_px", "part_py", "part_pz", "part_energy")
-    return Jets(dict(zip(names, rows, strict=True)), offsets, {})
+    return Jets(dict(zip(CORE, rows, strict=True)), offsets, {})
 
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=30), st.integers(0, 2**32 - 1))
@@ -72,9 +72,11 @@ def test_the_smallest_change_of_one_number_is_another_fingerprint(column, seed):
 
 
 def test_swapped_components_and_minus_zero_are_told_apart_as_they_should_be():
-    one = Jets({n: np.array([v], np.float32) for n, v in zip(("part_px", "part_py", "part_pz", "part_energy"), (1, 2, 0, 3), strict=True)}, np.array([0, 1]), {})  # fmt: skip
-    swapped = Jets({**one.constituents, "part_px": one.constituents["part_py"], "part_py": one.constituents["part_px"]}, one.offsets, {})  # fmt: skip
-    minus = Jets({**one.constituents, "part_pz": -one.constituents["part_pz"]}, one.offsets, {})
+    def jet(*p4):
+        values = np.array(p4, np.float32)[:, None]
+        return Jets(dict(zip(CORE, values, strict=True)), np.array([0, 1]), {})
+
+    one, swapped, minus = jet(1, 2, 0, 3), jet(2, 1, 0, 3), jet(1, 2, -0.0, 3)
     assert fingerprints(one) != fingerprints(swapped)
     assert fingerprints(one) == fingerprints(minus)
 
@@ -98,7 +100,9 @@ def test_a_jet_twice_in_one_split_is_worth_a_note(tmp_path, paths):
     assert row.numbers["doubles"] == 20
 
 
-@pytest.mark.parametrize(("kind", "seed", "status"), [("jetclass", 1, "fail"), ("jetclass", 7, "pass"), ("jetclass2", 1, "pass")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("kind", "seed", "status"), [("jetclass", 1, "fail"), ("jetclass", 7, "pass"), ("jetclass2", 1, "pass")]
+)
 def test_jets_simulated_with_the_seed_of_the_training_are_caught_wherever_they_lie(paths, tmp_path, kind, seed, status):
     found = in_format(paths, tmp_path / "handed-over", "root")
     for path in found:
