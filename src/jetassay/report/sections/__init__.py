@@ -25,6 +25,7 @@ from collections.abc import Callable
 from jetassay.report.content import Content, Section
 from jetassay.report.sections import (
     audit,
+    comparison,
     definitions,
     few_shot,
     jets,
@@ -36,6 +37,7 @@ from jetassay.report.sections import (
     published,
     robustness,
     similarity,
+    stability,
     throughput,
 )
 
@@ -47,6 +49,8 @@ SECTIONS: tuple[Callable[[Content], Section | None], ...] = (
     multiclass.section,
     few_shot.section,
     leaderboard.zero_shot,
+    comparison.section,
+    stability.section,
     published.section,
     similarity.section,
     robustness.section,
