@@ -6,6 +6,7 @@ from pathlib import Path
 from jetassay.auditing import audit_all, outcome_of, require_no_leak
 from jetassay.bookkeeping import Clock, count_jets, provenance_of, settings_digest, track, warn_of_seen_jets
 from jetassay.errors import ConfigError
+from jetassay.layering import embed_layers, layered
 from jetassay.progress import Reporter
 from jetassay.report.results import Results
 from jetassay.scoring import score_all
@@ -55,6 +56,7 @@ def run_suite(suite: Suite, *, device: str = "cpu", reporter: Reporter) -> Suite
     with stop_on_sigterm():
         with clock("backbones"):
             backbones = load_backbones(suite, device=device, reporter=reporter)
+            layered(suite, backbones)
         with clock("jets"):
             dataset = find_jets(suite.dataset, reporter=reporter)
             splits = split_jets(suite, dataset)
@@ -63,10 +65,11 @@ def run_suite(suite: Suite, *, device: str = "cpu", reporter: Reporter) -> Suite
         with open_suite_run(suite=suite.name, suite_id=identity, reporter=reporter) as opened:
             with clock("embeddings"):
                 embedded = embed_all(suite, backbones, dataset, splits, reporter=reporter)
+                layers = embed_layers(suite, backbones, dataset, splits, reporter=reporter)
             with clock("jets seen otherwise"):
                 varied = embed_variations(suite, backbones, embedded, dataset, splits, reporter=reporter)
             with clock("scores"):
-                scored = score_all(suite, embedded, splits, varied=varied, reporter=reporter)
+                scored = score_all(suite, embedded, splits, varied=varied, layers=layers, reporter=reporter)
             with clock("audit"):
                 audited = audit_all(
                     suite, backbones, dataset=dataset, splits=splits, embedded=embedded, reporter=reporter
@@ -80,7 +83,8 @@ def run_suite(suite: Suite, *, device: str = "cpu", reporter: Reporter) -> Suite
                 title=suite.title,
                 frame=scored.frame(suite, dataset, backbones),
                 counts=count_jets(embedded, splits),
-                provenance=provenance_of(suite, dataset, backbones, embedded, clock=clock, device=device),
+                provenance=provenance_of(suite, dataset, backbones, embedded, clock=clock, device=device)
+                | {"missing": list(scored.problems), "undefined": list(scored.undefined)},
                 protocol=scored.protocol,
                 tables=scored.tables,
             )

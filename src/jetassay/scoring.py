@@ -18,6 +18,7 @@ from jetassay.tasks.score import Context, Outcome, Score, result_frame
 if TYPE_CHECKING:
     from jetassay.backbones.protocol import Backbone
     from jetassay.embeddings.embedded import Embedded
+    from jetassay.tasks.layers import Layers
     from jetassay.tasks.robustness import Variations
 
 Files = Mapping[str, tuple[DataFile, ...]]
@@ -77,16 +78,18 @@ def score_all(
     splits: Files,
     *,
     varied: "Mapping[str, Variations] | None" = None,
+    layers: "Mapping[str, Layers] | None" = None,
     reporter: Reporter,
 ) -> Scored:
     """Every task of the suite on the stored embeddings. Raises `LeakageError` and `ConfigError`.
 
     varied: test jets as other detectors would have seen them, for the tasks that take these
+    layers: all layers of some backbones, for the task that takes these
     """
     from jetassay.embeddings.threads import one_thread_per_operator
 
     done = Scored()
-    taken = Material(embedded, splits, varied or {})
+    taken = Material(embedded, splits, varied=varied or {}, layers=layers or {})
     chosen = suite.chosen
     steps = sum(len(embedded) if TASKS[name].scope == "backbone" else 1 for name in chosen)
     # One thread: the same bits for any number of cores, and no waiting for a core that others use.
@@ -94,8 +97,7 @@ def score_all(
         for name, options in chosen.items():
             task = TASKS[name]
             if task.scope == "suite":
-                everything = {backbone: taken.of(backbone, task) for backbone in embedded}
-                done.take(_described(task, attempt(name, options, everything)), task=name)
+                done.take(_described(task, attempt(name, options, taken.of_all(task))), task=name)
                 bar.advance()
                 continue
             for backbone, each in embedded.items():
@@ -118,13 +120,25 @@ class Material:
     """What tasks take of each backbone, in the kinds that `Task.takes` names; each made once."""
 
     def __init__(
-        self, embedded: "Mapping[str, Embedded]", splits: Files, varied: "Mapping[str, Variations]"
+        self,
+        embedded: "Mapping[str, Embedded]",
+        splits: Files,
+        *,
+        varied: "Mapping[str, Variations]",
+        layers: "Mapping[str, Layers]",
     ) -> None:
         self._embedded = embedded
         self._varied = varied
+        self._layers = layers
         self._files = splits
         self._splits: dict[str, Splits] = {}
         self.probes: dict[str, Mapping[str, Any]] = {}
+
+    def of_all(self, task: Task) -> dict[str, Any]:
+        """What `task` takes of every backbone that has it."""
+        if task.takes == "layers":
+            return dict(self._layers)
+        return {backbone: self.of(backbone, task) for backbone in self._embedded}
 
     def of(self, backbone: str, task: Task) -> Any:
         """What `task` takes of `backbone`."""

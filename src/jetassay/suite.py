@@ -20,6 +20,7 @@ from jetassay.tasks.choices import (
     ContentChoice,
     FewShotChoice,
     KnnChoice,
+    LayersChoice,
     MlpProbeChoice,
     MulticlassChoice,
     ProbeChoice,
@@ -28,6 +29,7 @@ from jetassay.tasks.choices import (
     Seed,
     ShuffledLabelsChoice,
     SimilarityChoice,
+    SimilarityFamiliesChoice,
     StabilityChoice,
     ThroughputChoice,
     ZeroShotChoice,
@@ -94,6 +96,8 @@ class Suite(Record):
     mlp_probe: MlpProbeChoice | None = None
     multiclass: MulticlassChoice | None = None
     few_shot: FewShotChoice | None = None
+    similarity_families: SimilarityFamiliesChoice | None = None
+    layers: LayersChoice | None = None
     throughput: ThroughputChoice | None = None
     audit: AuditChoice | None = AuditChoice()
     tasks: dict[str, dict[str, Any]] = Field(default_factory=dict)
@@ -136,6 +140,14 @@ class Suite(Record):
     def _feasible(self) -> Self:
         if self.similarity is not None and len(self.backbones) < 2:
             raise ValueError("[similarity] compares pairs of backbones: name two at least, or take it out")
+        families = self.similarity_families
+        if families is not None and len(self.backbones) < 2:
+            raise ValueError("[similarity_families] compares pairs of backbones: name two at least, or take it out")
+        named = [name for each in (families.anchors if families else ()) for name in (each.backbone, each.other)]
+        named += self.layers.backbones if self.layers else ()
+        strange = sorted(set(named) - set(self.backbones))
+        if strange:
+            raise ValueError(f"not among the suite's backbones: {', '.join(strange)}; add them, or name others")
         if self.comparison is not None and len(self.backbones) < 2:
             raise ValueError("[comparison] compares pairs of backbones: name two at least, or take it out")
         asked = self.split.train + self.split.validation + self.split.test

@@ -42,7 +42,8 @@ def related(seed, *, jets=200, widths=(6, 9), noise=1.0):
 
 
 def cka(x, y, *, fraction=0.5, seed=0):
-    return kernel_sums({"x": x, "y": y}, fraction=fraction, seed=seed).cka("x", "y")
+    pair = {"x": x, "y": y}
+    return kernel_sums(pair, widths=bandwidths(pair, fraction=fraction, seed=seed), seed=seed).cka("x", "y")
 
 
 @settings(max_examples=25)
@@ -170,7 +171,8 @@ def test_the_jackknife_interval_covers_two_times_in_three():
 
 def test_a_shuffle_within_batches_is_the_null():
     x, y = related(9, jets=512)
-    null = kernel_null({"x": x, "y": y}, "x", "y", fraction=0.5, draws=49, seed=1)
+    pair = {"x": x, "y": y}
+    null = kernel_null(pair, widths=bandwidths(pair, fraction=0.5, seed=1), draws=49, seed=1)
     assert null.observed == pytest.approx(cka(x, y, seed=1), abs=1e-5)
     assert abs(null.values.mean()) < 4 * null.values.std() / 7
     assert null.p_value == 1 / 50
@@ -178,12 +180,10 @@ def test_a_shuffle_within_batches_is_the_null():
 
 def test_p_values_of_unrelated_embeddings_are_uniform():
     stream = np.random.default_rng(10)
-    p_values = [
-        kernel_null(
-            {"x": stream.normal(size=(80, 4)), "y": stream.normal(size=(80, 6))}, "x", "y", fraction=0.5, draws=19
-        ).p_value
-        for _ in range(200)
-    ]
+    p_values = []
+    for _ in range(200):
+        pair = {"x": stream.normal(size=(80, 4)), "y": stream.normal(size=(80, 6))}
+        p_values.append(kernel_null(pair, widths={"x": 1.4, "y": 1.7}, draws=19).p_value)
     assert np.mean(p_values) == pytest.approx(0.525, abs=0.07)
 
 
@@ -194,6 +194,7 @@ def test_p_values_of_unrelated_embeddings_are_uniform():
         (lambda x, y: (np.where(np.arange(200)[:, None] == 17, np.nan, x), y), "embedding 'x': .* NaN or infinity"),
         (lambda x, y: (x, y[:-1]), "the same jets"),
         (lambda x, y: (x[:3], y[:3]), "at least 4 jets, and there are 3"),
+        (lambda x, y: (x[:1], y[:1]), "a distance needs two jets, and there are 1"),
     ],
 )
 def test_embeddings_without_a_kernel_are_refused(change, message):

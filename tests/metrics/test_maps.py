@@ -186,16 +186,18 @@ def test_the_interval_covers_the_mean_over_samples_of_the_same_size(fit):
 
     samples = [draw() for _ in range(300)]
     truth = np.mean([each.measure(fit, "x", "y") for each in samples])
-    intervals = [each.interval(fit, "x", "y", level=0.68) for each in samples]
+    intervals = [each.measure_with_interval(fit, "x", "y", level=0.68)[1] for each in samples]
     assert 0.5 <= np.mean([each.low <= truth <= each.high for each in intervals]) <= 0.8
 
 
 @every_measure
 def test_the_interval_lies_around_the_value_and_needs_two_blocks_a_half(fit):
     x, y = related(12)
-    interval = halves_of(x, y).interval(fit, "x", "y", level=0.68)
-    assert interval.low < value(fit, x, y) < interval.high
-    assert halves_of(x, y, blocks=2).interval(fit, "x", "y", level=0.68) is None
+    found, interval = halves_of(x, y).measure_with_interval(fit, "x", "y", level=0.68)
+    assert found == value(fit, x, y)
+    assert interval.low < found < interval.high
+    found, interval = halves_of(x, y, blocks=2).measure_with_interval(fit, "x", "y", level=0.68)
+    assert (found, interval) == (value(fit, x, y, blocks=2), None)
 
 
 def test_a_shuffle_within_halves_is_the_null():

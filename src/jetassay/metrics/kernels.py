@@ -125,17 +125,17 @@ class KernelSums:
         return ratio
 
 
-def kernel_sums(embeddings: Mapping[str, NDArray[Any]], *, fraction: float, seed: int = 0) -> KernelSums:
+def kernel_sums(embeddings: Mapping[str, NDArray[Any]], *, widths: Mapping[str, float], seed: int = 0) -> KernelSums:
     """All jets of embeddings (J, D) in memory or mapped into it, in random batches.
 
-    fraction: sigma in units of the median distance of each embedding; seed: of the order and of the median
+    widths: sigma of each embedding's kernel, as `bandwidths` gives them; seed: of the order
 
-    Raises `DataError` naming the embedding that has no scale, NaN, or other jets.
+    Raises `DataError` for fewer than four jets, NaN, or other jets.
     """
     jets = len(next(iter(embeddings.values())))
     if jets < FEWEST_JETS:
         raise DataError(f"CKA needs at least {FEWEST_JETS} jets, and there are {jets}")
-    sums = KernelSums(bandwidths(embeddings, fraction=fraction, seed=seed))
+    sums = KernelSums(widths)
     order = np.random.default_rng(seed).permutation(jets)
     for start, stop in pairwise(batch_edges(jets)):
         rows = np.sort(order[start:stop])
@@ -161,17 +161,18 @@ def bandwidths(embeddings: Mapping[str, NDArray[Any]], *, fraction: float, seed:
 
 
 def kernel_null(
-    embeddings: Mapping[str, NDArray[Any]], first: str, second: str, *, fraction: float, draws: int, seed: int = 0
+    embeddings: Mapping[str, NDArray[Any]], *, widths: Mapping[str, float], draws: int, seed: int = 0
 ) -> PermutationNull:
-    """CKA with the jets of the second embedding in random order within each batch, `draws` times."""
-    pair = {"first": embeddings[first], "second": embeddings[second]}
-    widths = bandwidths(pair, fraction=fraction, seed=seed)
-    order = np.random.default_rng(seed).permutation(len(pair["first"]))
+    """CKA of two embeddings with the jets of the second in random order within each batch, `draws` times.
+
+    embeddings: two of them, name -> (J, D); widths, seed: as `kernel_sums`
+    """
+    order = np.random.default_rng(seed).permutation(len(next(iter(embeddings.values()))))
     stream = np.random.default_rng([seed, 1])
     found, own = np.zeros(1 + draws), np.zeros(2)
     for start, stop in pairwise(batch_edges(len(order))):
         rows = np.sort(order[start:stop])
-        k, level = (gaussian_kernel(each[rows], widths[name], name=name) for name, each in pair.items())
+        k, level = (gaussian_kernel(each[rows], widths[name], name=name) for name, each in embeddings.items())
         scale = 1 / (len(rows) * (len(rows) - 3))
         own += scale * np.array([np.vdot(k, k), np.vdot(level, level)])
         found[0] += scale * np.vdot(k, level)

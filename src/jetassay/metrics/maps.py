@@ -93,6 +93,7 @@ class Judged:
 
 
 Judge = Callable[[Judged], float]
+Pair = tuple[tuple[Half, Half], tuple[Judged, Judged]]
 
 
 def fit_rotation(half: Half) -> Judge:
@@ -154,14 +155,19 @@ class Halves:
     def __init__(self, sums: CrossSums) -> None:
         self._sums = sums
         self._own: dict[tuple[str, int], Own] = {}
+        self._last: tuple[tuple[str, str], Pair] | None = None
 
     def measure(self, fit: str, first: str, second: str) -> float:
         """One of `FITS`, of the two embeddings. Raises `DataError` where one of them does not vary."""
         halves, judged = self._pair(first, second)
         return float(np.mean([FITS[fit](half)(on) for half, on in zip(halves, judged[::-1], strict=True)]))
 
-    def interval(self, fit: str, first: str, second: str, *, level: float) -> Interval | None:
-        """Delete-one-block jackknife of the jets that judge, with Student's t; None with fewer than two a half.
+    def measure_with_interval(
+        self, fit: str, first: str, second: str, *, level: float
+    ) -> tuple[float, Interval | None]:
+        """The same with its interval: delete-one-block jackknife of the jets that judge, with Student's t.
+
+        None with fewer than two blocks a half.
 
         The maps stay as they are, so what it leaves out is how they vary with the jets that they were found on: in
         simulations a 68 % interval covers 60 to 71 % (procrustes, cross_r2) and 53 to 65 % (svcca).
@@ -169,18 +175,20 @@ class Halves:
         halves, judged = self._pair(first, second)
         blocks = self._sums.blocks(first, second)
         each = len(blocks[0]) // 2
-        if each < 2:
-            return None
         values, variance = [], 0.0
         for half, on, side in zip(halves, judged[::-1], (slice(each, None), slice(None, each)), strict=True):
             judge = FITS[fit](half)
+            values.append(judge(on))
+            if each < 2:
+                continue
             without = [covariance(one[side].sum(axis=0) - one[side]) for one in blocks]
             found = np.array([judge(Judged(*few)) for few in zip(*without, strict=True)])
-            values.append(judge(on))
             variance += (each - 1) ** 2 / each * float(found.var(ddof=1)) / 4
         value = float(np.mean(values))
+        if each < 2:
+            return value, None
         margin = float(np.sqrt(variance) * stats.t.ppf((1 + level) / 2, 2 * (each - 1)))
-        return Interval(value - margin, value + margin, level, "block-jackknife, maps fixed")
+        return value, Interval(value - margin, value + margin, level, "block-jackknife, maps fixed")
 
     def in_sample(self, fit: str, first: str, second: str) -> float:
         """The same measure with the map judged on the jets that it was found on, as it is often computed."""
@@ -188,7 +196,9 @@ class Halves:
         all_jets = Half(Own.of(own_x, first), Own.of(own_y, second), cross, self._sums.n_jets)
         return FITS[fit](all_jets)(Judged(cross, own_x, own_y))
 
-    def _pair(self, first: str, second: str) -> tuple[tuple[Half, Half], tuple[Judged, Judged]]:
+    def _pair(self, first: str, second: str) -> Pair:
+        if self._last is not None and self._last[0] == (first, second):
+            return self._last[1]
         blocks = self._sums.blocks(first, second)
         each = len(blocks[0]) // 2
         halves, judged = [], []
@@ -198,7 +208,9 @@ class Halves:
             x, y = self._own_of(first, k, own_x), self._own_of(second, k, own_y)
             halves.append(Half(x, y, cross, int(total[0][-1, -1])))
             judged.append(Judged(cross, own_x, own_y))
-        return (halves[0], halves[1]), (judged[0], judged[1])
+        found = (halves[0], halves[1]), (judged[0], judged[1])
+        self._last = (first, second), found
+        return found
 
     def _own_of(self, name: str, half: int, own: FloatArray) -> Own:
         if (name, half) not in self._own:

@@ -52,7 +52,7 @@ class Overlap:
         parts = self.shares + self.shared
         spread = parts.std(ddof=1) / np.sqrt(len(parts)) / (1 - self.chance)
         margin = float(spread * stats.norm.ppf((1 + level) / 2))
-        return Interval(self.value - margin, self.value + margin, level, "normal")
+        return Interval(self.value - margin, min(self.value + margin, 1.0), level, "normal")
 
 
 def nearest_jets(embedding: NDArray[Any], *, k: int = NEIGHBOURS) -> IntArray:

@@ -21,7 +21,8 @@ class Task:
     scope:    "backbone": called once for each backbone, as function(what it takes, *, backbone, seed, ...);
               "suite": called once, as function({backbone: what it takes}, *, seed, ...)
     takes:    what it takes of a backbone: "test", a `Sample`; "splits", a `Splits`; "probes", a `Probed`, which needs
-              the suite's [probe]; "perturbed", a `Perturbed`, which needs it too
+              the suite's [probe]; "perturbed", a `Perturbed`, which needs it too;
+              "layers", a `Layers` of those backbones that the task's table names
     metrics:  what its scores are called
     of:       "embedding": its scores belong to the layer that is the embedding; "outputs": to the classifier's outputs
     version:  rises whenever a number may move
@@ -31,7 +32,7 @@ class Task:
     version: int
     description: str
     scope: Literal["backbone", "suite"]
-    takes: Literal["test", "splits", "probes", "perturbed"]
+    takes: Literal["test", "splits", "probes", "perturbed", "layers"]
     metrics: tuple[str, ...]
     function: str
     of: Literal["embedding", "outputs"] = "embedding"
@@ -203,6 +204,26 @@ FEW_SHOT = Task(
     ),
     function="jetassay.tasks.few_shot:few_shot",
 )
+
+_FAMILIES = ("linear_cka", "rbf_cka", "procrustes", "svcca", "cross_r2", "mutual_knn")
+SIMILARITY_FAMILIES = Task(
+    name="similarity-families",
+    version=1,
+    description="six measures of similarity: overall, in each class, without pT, mass and multiplicity, with anchors",
+    scope="suite",
+    takes="test",
+    metrics=(*(name + part for part in ("", "_null", "_p_value") for name in _FAMILIES), "explained"),
+    function="jetassay.tasks.similarity_families:similarity_families",
+)
+LAYERS = Task(
+    name="layers",
+    version=1,
+    description="CKA of every layer with every other, within backbones and across",
+    scope="suite",
+    takes="layers",
+    metrics=("cka_to_embedding", "rbf_cka_to_embedding"),
+    function="jetassay.tasks.layers:layers",
+)
 STABILITY = Task(
     name="stability",
     version=1,
@@ -232,5 +253,7 @@ for _task in (
     MLP_PROBE,
     MULTICLASS,
     FEW_SHOT,
+    SIMILARITY_FAMILIES,
+    LAYERS,
 ):
     TASKS.add(_task.name, partial(lambda task: task, _task))

@@ -116,12 +116,12 @@ class SculptingChoice(Record):
     """How far cuts on the probes pull the soft-drop mass of the background.
 
     background_efficiencies: cuts that keep these fractions of the background, beside the class's working point
-    edges: of the mass bins, GeV, rising; without them, `n_bins` quantiles of the background
+    edges: of the mass bins, GeV, rising; without them, at most `n_bins` of one round width
     """
 
     background_efficiencies: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.5, 0.1, 0.01)
     edges: Edges | None = None
-    n_bins: int = Field(default=20, ge=2, le=1000)
+    n_bins: int = Field(default=30, ge=2, le=1000)
     seed: Seed = 0
 
 
@@ -226,6 +226,47 @@ class StabilityChoice(Record):
 
     halves: int = Field(default=10, ge=2)
     resplits: int = Field(default=5, ge=2)
+    seed: Seed = 0
+
+
+class Anchor(Record):
+    """Two backbones of the suite whose likeness says how much is little or a lot.
+
+    kind: an untrained network of the same architecture, or the same architecture from another seed
+    """
+
+    kind: Literal["untrained twin", "another seed"]
+    backbone: str
+    other: str
+
+
+class SimilarityFamiliesChoice(Record):
+    """Six measures of similarity between all pairs of backbones.
+
+    within:      labels that get a bin beside all jets and the background; all without this key
+    regress_out: jet columns whose splines are taken out for the residual bins; an empty list for no such bins
+    bandwidth:   of the Gaussian kernel, in units of the median distance
+    """
+
+    background: str = BACKGROUND
+    within: tuple[str, ...] | None = None
+    regress_out: tuple[str, ...] = ("jet_pt", "jet_sdmass", "multiplicity")
+    bandwidth: float = Field(default=0.5, gt=0, le=100)
+    permutations: int = Field(default=19, gt=0)
+    anchors: tuple[Anchor, ...] = ()
+    seed: Seed = 0
+
+
+class LayersChoice(Record):
+    """Similarity of all layers of some backbones.
+
+    backbones: of the suite; all whose cards name layers without this key
+    jets:      of each test file, from its beginning
+    """
+
+    backbones: tuple[str, ...] = ()
+    jets: int = Field(default=200, gt=0)
+    background: str = BACKGROUND
     seed: Seed = 0
 
 

@@ -82,9 +82,9 @@ def similarity(
         if jets < FEWEST_JETS:
             problems[bin_name] = f"CKA needs at least {FEWEST_JETS} jets, and the bin '{bin_name}' has {jets}"
             continue
-        unfit = {name: reason for name, sample in selected.items() if (reason := _unfit(sample, name, bin_name))}
-        problems = unfit | problems
-        sound = {name: sample for name, sample in selected.items() if name not in unfit}
+        wrong = {name: reason for name, sample in selected.items() if (reason := unfit(sample, name, bin_name))}
+        problems = wrong | problems
+        sound = {name: sample for name, sample in selected.items() if name not in wrong}
         if len(sound) < 2:
             continue
         details[bin_name], found = _compare(sound, bin_name, background, permutations=permutations, seed=seed)
@@ -92,8 +92,8 @@ def similarity(
     return Outcome(tuple(scores), problems, details, protocol=protocol(permutations))
 
 
-def _unfit(sample: Sample, name: str, bin_name: str) -> str | None:
-    """Why CKA is not defined for this embedding, if so."""
+def unfit(sample: Sample, name: str, bin_name: str) -> str | None:
+    """Why no similarity is defined for this embedding, if so: NaN, infinity, or the same for all jets."""
     where = f"similarity of '{name}', bin '{bin_name}'"
     try:
         require_finite(sample, where)

@@ -18,6 +18,7 @@ from jetassay.jets.classes import JET_CLASSES
 from jetassay.tracking.record import HEADLINE_TASK, given, probed_signals, score_rows
 
 _PLAIN_TASKS = (HEADLINE_TASK, "similarity")  # their metrics need no prefix: the section tells
+_TABLES_ONLY = ("layers",)  # no layer is part of a name, and there are thousands of pairs
 _EVERYWHERE = "all"  # the bin of a score over all jets
 _COUNTS = {"n_signal": "n_signal", "n_background": "n_background", "n_survivors": "survivors"}
 _PER_CLASS = ("n_signal", "n_background")  # the same at every cut
@@ -57,9 +58,9 @@ def metric_name(row: Mapping[str, Any], *, part: str = "") -> str:
 def named_scores(rows: pd.DataFrame) -> Named:
     """All scores of one run that are worth a metric, by name.
 
-    Single draws, bins of anything but a pair, pairs on one signal, and the counts of pairs stay in the tables:
-    thousands of metrics help nobody. A value that is missing or not finite is never tracked as a number; its name is in
-    `missing`.
+    Single draws, layers, bins of anything but the similarity, pairs on one signal, and the counts of pairs stay in
+    the tables: thousands of metrics help nobody. A value that is missing or not finite is never tracked as a number;
+    its name is in `missing`.
     """
     numbers: dict[str, float] = {}
     datasets: dict[str, tuple[str, str]] = {}
@@ -69,7 +70,8 @@ def named_scores(rows: pd.DataFrame) -> Named:
         is_pair = given(row["backbone_b"])
         if is_pair and given(row["signal"]):
             continue
-        if given(row["draw"]) or (given(row["bin"]) and row["bin"] != _EVERYWHERE and not is_pair):
+        in_bin = given(row["bin"]) and row["bin"] != _EVERYWHERE and row["task"] != "similarity"
+        if given(row["draw"]) or in_bin or row["task"] in _TABLES_ONLY:
             continue
         where = f"_on_{clean(str(row['dataset']))}" if several else ""
         for part in ("", "low", "high", *(() if is_pair else _COUNTS)):

@@ -1,0 +1,67 @@
+"""How similarity settles as jets are added, beside what the usual estimates say of the same jets and of pure noise."""
+
+from collections.abc import Iterator
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from jetassay.metrics.cka import CHUNK, CrossSums
+from jetassay.metrics.maps import FITS, Halves
+from jetassay.tasks.families import Embeddings
+
+FEWEST = 128
+"""Where the ladder begins; each step has twice the jets of the one before, and the last has all."""
+
+DRAWS, MOST_DRAWN = 3, 2048
+"""Random subsets at each step up to `MOST_DRAWN` jets; beyond, one scatters little."""
+
+NOISE = ("independent Gaussian", "independent Gaussian'")
+NOISE_WIDTH = 128
+
+_MAPS = tuple(fit for fit in FITS if fit != "cross_r2")
+COLUMNS = ("backbone", "backbone_b", "metric", "estimator", "n_jets", "draw", "value")
+
+
+def ladder(jets: int) -> tuple[int, ...]:
+    """128, 256, ... and all jets; all alone where there are no more than 128."""
+    steps: list[int] = []
+    while (step := FEWEST << len(steps)) < jets:
+        steps.append(step)
+    return (*steps, jets)
+
+
+def convergence(embeddings: Embeddings, *, seed: int = 0) -> pd.DataFrame:
+    """The table `cka_convergence`: debiased and biased linear CKA of every pair at each step of the ladder.
+
+    For two independent Gaussian embeddings of 128 dimensions, `procrustes` and `svcca` stand beside them, "held out"
+    (the map judged on other jets) and "in sample" (as it is often computed). Columns are `COLUMNS`.
+    """
+    jets = len(next(iter(embeddings.values())))
+    stream = np.random.default_rng([seed, 2])
+    noise = {name: stream.standard_normal((jets, NOISE_WIDTH), dtype=np.float32) for name in NOISE}
+    found: list[dict[str, Any]] = []
+    for step in ladder(jets):
+        for draw in range(DRAWS if step <= min(MOST_DRAWN, jets - 1) else 1):
+            rows = np.sort(stream.permutation(jets)[:step])
+            facts = {"n_jets": step, "draw": draw}
+            few = {name: each[rows] for name, each in embeddings.items()}
+            found += [facts | row for row in _of_subset(few, ())]
+            found += [facts | row for row in _of_subset({name: each[rows] for name, each in noise.items()}, _MAPS)]
+    return pd.DataFrame(found, columns=list(COLUMNS))
+
+
+def _of_subset(embeddings: Embeddings, maps: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    jets = len(next(iter(embeddings.values())))
+    sums = CrossSums({name: each.shape[1] for name, each in embeddings.items()}, blocks=2)
+    for start in range(0, jets, CHUNK):
+        sums.add({name: each[start : start + CHUNK] for name, each in embeddings.items()})
+    halves = Halves(sums)
+    for first, second in combinations(embeddings, 2):
+        facts = {"backbone": first, "backbone_b": second}
+        yield facts | {"metric": "linear_cka", "estimator": "debiased", "value": sums.cka(first, second)}
+        yield facts | {"metric": "linear_cka", "estimator": "biased", "value": sums.biased_cka(first, second)}
+        for fit in maps:
+            yield facts | {"metric": fit, "estimator": "held out", "value": halves.measure(fit, first, second)}
+            yield facts | {"metric": fit, "estimator": "in sample", "value": halves.in_sample(fit, first, second)}
