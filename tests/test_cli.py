@@ -13,6 +13,7 @@ from jetassay.errors import InterruptedRunError
 
 COMMANDS = [
     "run",
+    "audit",
     "list",
     "fetch",
     "doctor",
