@@ -1,4 +1,4 @@
-"""The audit in a suite and on the command line: once per backbone, kept, and a leak stops the suite with its results."""
+"""The audit in a suite and on the command line: once per backbone, kept; a leak stops a suite that has its results."""
 
 import csv
 import io
