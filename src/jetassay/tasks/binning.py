@@ -77,3 +77,17 @@ def equal_counts(variable: str, values: NDArray[Any], *, within: NDArray[Any], b
     edges = edges[(edges >= np.round(low, decimals)) & (edges <= np.round(high, decimals))]
     edges[0], edges[-1] = min(edges[0], within.min()), max(edges[-1], within.max())
     return Binning(variable, edges)
+
+
+def equal_widths(variable: str, values: NDArray[Any], *, bins: int) -> Binning:
+    """At most `bins` bins of one width, 1, 2 or 5 times a power of ten, from 0 to beyond 99 % of `values`.
+
+    Raises `ConfigError` where that is not above 0.
+    """
+    finite = np.asarray(values, np.float64)[np.isfinite(values)]
+    reach = float(np.quantile(finite, 0.99)) if len(finite) else 0.0
+    if reach <= 0:
+        raise ConfigError(f"bins of {variable}: 99 % of {len(finite)} values are not above 0; give the edges")
+    power = int(np.floor(np.log10(reach / bins)))
+    width, digits = next((m * 10.0**power, -power) for m in (1, 2, 5, 10) if m * 10.0**power * bins >= reach)
+    return Binning(variable, np.round(width * np.arange(int(np.ceil(reach / width)) + 1), max(digits, 0)))

@@ -164,7 +164,7 @@ def _curve(found: Calibration, subject: _Subject) -> pd.DataFrame:
     curve = found.curve
     return pd.DataFrame(
         {
-            "signal": subject.facts.get("signal"),
+            "signal": subject.facts.get("signal", ""),
             "of": subject.of,
             "low": curve.low,
             "high": curve.high,

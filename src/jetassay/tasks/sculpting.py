@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from jetassay.errors import ConfigError
 from jetassay.jets.classes import jet_class
 from jetassay.metrics.divergence import Sculpting, sculpting
 from jetassay.metrics.intervals import Interval
 from jetassay.metrics.roc import jets_to_keep
-from jetassay.tasks.binning import Binning, equal_counts
+from jetassay.tasks.binning import Binning, equal_widths
 from jetassay.tasks.catalogue import SCULPTING
 from jetassay.tasks.probe import Probed, ProbeResult
 from jetassay.tasks.score import LEVEL, Outcome, Score, bounds
@@ -42,7 +43,7 @@ PROTOCOL = (
 def protocol(binning: Binning) -> str:
     """The definition behind every number of this task, to be shown beside it."""
     low, high = binning.edges[0], binning.edges[-1]
-    edges = f"from {low:g} to {high:g} GeV; jets beyond count in the outermost"
+    edges = f"from {low:g} to {high:g} GeV, jets beyond in the outermost"
     return PROTOCOL.format(n_bins=len(binning), edges=edges)
 
 
@@ -66,13 +67,13 @@ def mass_sculpting(
     backbone: str,
     background_efficiencies: Sequence[float] = BACKGROUND_EFFICIENCIES,
     edges: Sequence[float] | None = None,
-    n_bins: int = 20,
+    n_bins: int = 30,
     seed: int = 0,
 ) -> Outcome[dict[str, Sculpting]]:
     """Divergence of the background's soft-drop mass after cuts from that before; `PROTOCOL` says how.
 
-    edges:  of the mass bins, GeV, strictly rising; None for `n_bins` of equally many background test jets, rounded
-    n_bins: where there are no edges
+    edges:  of the mass bins, GeV, strictly rising; None for equal widths of 1, 2 or 5 times a power of ten
+    n_bins: at most, where there are no edges
 
     Details: signal -> name of the cut -> `Sculpting`; table "sculpting": the two histograms as fractions of jets. A cut
     that nothing passes, or that ties make looser than asked, is in `undefined`; so is a dataset without the mass.
@@ -83,10 +84,16 @@ def mass_sculpting(
         reason = "there are no probes to cut on" if mass is not None else f"the dataset has no column {MASS}"
         return Outcome((), undefined={"soft-drop mass": reason})
     of_background = mass[next(iter(probed.probes.values())).background_rows]
-    if edges is None:
-        binning = equal_counts(MASS, of_background, within=of_background, bins=n_bins)
-    else:
-        binning = Binning(MASS, np.asarray(edges, np.float64))
+    try:
+        binning = (
+            equal_widths(MASS, of_background, bins=n_bins)
+            if edges is None
+            else Binning(MASS, np.asarray(edges, np.float64))
+        )
+    except ConfigError as error:
+        if edges is not None:
+            raise
+        return Outcome((), problems={"soft-drop mass": str(error)})
     every = binning.count(of_background, fold=True)
     scores: list[Score] = []
     undefined: dict[str, str] = {}
@@ -162,7 +169,7 @@ def _histograms(
         {
             "signal": signal,
             "cut": cut.name,
-            "working_point": cut.working_point,
+            "working_point": np.nan if cut.working_point is None else cut.working_point,
             "mass_low": binning.edges[:-1],
             "mass_high": binning.edges[1:],
             "before": before / before.sum(),

@@ -25,7 +25,10 @@ from collections.abc import Callable
 from jetassay.report.content import Content, Section
 from jetassay.report.sections import (
     audit,
+    bins,
+    calibration,
     comparison,
+    content,
     definitions,
     few_shot,
     jets,
@@ -36,6 +39,7 @@ from jetassay.report.sections import (
     provenance,
     published,
     robustness,
+    sculpting,
     similarity,
     stability,
     throughput,
@@ -53,9 +57,14 @@ SECTIONS: tuple[Callable[[Content], Section | None], ...] = (
     stability.section,
     published.section,
     similarity.section,
+    bins.section,
+    sculpting.section,
+    calibration.section,
+    content.section,
     robustness.section,
     throughput.section,
     jets.section,
+    missing.undefined,
     definitions.section,
     provenance.section,
 )
