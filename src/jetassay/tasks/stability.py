@@ -66,11 +66,13 @@ def stability(
     halves, resplits: how many, two at least; seed: of the halves, the splits and the bootstrap
 
     Scores: auc_sd_test, auc_sd_train, auc_sd_total, auc_sd_splits, and the same of log_rejection. Details: signal ->
-    its refits; table "stability": the same, one a row. A signal that cannot be fitted again is in `problems`.
+    its refits; table "stability": the same, one a row. A signal that cannot be fitted again is in `problems`, a rejection without survivors in
+    `undefined`.
     """
     new_splits = [resplit(probed.splits, seed=seed, draw=draw) for draw in range(resplits)]
     scores: list[Score] = []
     problems: dict[str, str] = {}
+    undefined: dict[str, str] = {}
     details: dict[str, tuple[Refit, ...]] = {}
     for signal, result in probed.probes.items():
         where = f"stability of '{backbone}', {signal} against {result.background}"
@@ -82,16 +84,17 @@ def stability(
             continue
         details[signal] = tuple(refits)
         scores += _scores(result, refits, backbone=backbone, seed=seed)
-        lacking = _lacking(result, refits)
-        if lacking:
-            problems[signal] = f"{where}: {lacking}"
+        if _own_cut(result) is None or any(each.log_rejection is None for each in refits):
+            problems[signal] = f"{where}: a test sample does not resolve the working point of the rejection"
+        elif not _has_survivors(result):
+            undefined[f"{signal} rejection"] = "no background jet survives, so it has a limit and no spread"
     rows = [
         {"signal": signal, "background": probed.probes[signal].background, **asdict(each)}
         for signal, refits in details.items()
         for each in refits
     ]
     tables = {"stability": pd.DataFrame(rows)} if rows else {}
-    return Outcome(tuple(scores), problems, details, protocol=PROTOCOL, tables=tables)
+    return Outcome(tuple(scores), problems, details, undefined, protocol=PROTOCOL, tables=tables)
 
 
 def resplit(splits: Splits, *, seed: int, draw: int) -> Splits:
@@ -167,12 +170,9 @@ def _measured(fitted: Probe, test: Sample, result: ProbeResult, *, kind: str, dr
     )
 
 
-def _lacking(result: ProbeResult, refits: list[Refit]) -> str:
-    """Why the rejection has no spread, if so."""
+def _has_survivors(result: ProbeResult) -> bool:
     cut = _own_cut(result)
-    if cut is None or any(each.log_rejection is None for each in refits):
-        return "a test sample does not resolve the working point of the rejection, which so has no spread"
-    return "" if cut.n_survivors else "no background jet survives, so the rejection has a limit and no spread"
+    return cut is not None and cut.n_survivors > 0
 
 
 def _own_cut(result: ProbeResult) -> Cut | None:
@@ -189,7 +189,7 @@ def _scores(result: ProbeResult, refits: list[Refit], *, backbone: str, seed: in
     facts |= {"n_train": result.probe.n_train}
     scores: list[Score] = []
     spread_of_test = {"auc": float(np.sqrt(delong_variance(result.signal_logits, result.background_logits)))}
-    if not _lacking(result, refits):
+    if _has_survivors(result) and all(each.log_rejection is not None for each in refits):
         spread_of_test["log_rejection"] = _spread_of_log_rejection(result, seed)
     for metric, of_test in spread_of_test.items():
         values = {kind: [getattr(each, metric) for each in refits if each.kind == kind] for kind in ("half", "split")}
