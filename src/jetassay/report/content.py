@@ -79,7 +79,7 @@ class Table:
     """Cells as they are printed, row names in the index.
 
     corner: what the rows are; title: a line above; groups: row name -> heading that it stands under, in the rows' order
-    kind:   numbers stand right and do not wrap; text stands left and wraps
+    kind:   numbers stand right and do not wrap; text stands left and wraps; marks do so in small narrow columns
     folded: shown on a click; for what few readers need
     """
 
@@ -87,7 +87,7 @@ class Table:
     corner: str
     title: str = ""
     groups: Mapping[str, str] = field(default_factory=dict)
-    kind: Literal["numbers", "text"] = "numbers"
+    kind: Literal["numbers", "text", "marks"] = "numbers"
     folded: bool = False
 
 

@@ -19,7 +19,7 @@ from jetassay.whole_files import whole_file
 _CSS_DPI = 96
 _STYLE = """
 :root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; scroll-behavior: smooth; }
-body { max-width: 74rem; margin: 2rem auto; padding: 0 1rem; }
+body { max-width: 82rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { margin-bottom: 0; } h2 { margin-top: 2.6rem; border-bottom: 1px solid #8886; scroll-margin-top: 1rem; }
 a { color: #3f90da; text-decoration: none; } a:hover { text-decoration: underline; }
 nav ul { columns: 3 18rem; padding-left: 1.2rem; }
@@ -28,9 +28,11 @@ nav ul { columns: 3 18rem; padding-left: 1.2rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 caption { text-align: left; font-weight: 600; padding: .4rem 0; }
 th, td { padding: .25rem .6rem; text-align: right; white-space: nowrap; border-bottom: 1px solid #8884; }
-.numbers th, .numbers td { font-size: .87em; padding: .25rem .45rem; }
-th:first-child, td:first-child, .text th, .text td { text-align: left; vertical-align: top; }
-.text td { white-space: normal; overflow-wrap: anywhere; } .text td:first-child { min-width: 9rem; }
+.numbers th, .numbers td { font-size: .84em; padding: .25rem .42rem; }
+th:first-child, td:first-child { text-align: left; }
+.text th, .text td, .marks th, .marks td { text-align: left; vertical-align: top; white-space: normal; }
+.text td { overflow-wrap: break-word; } .text td:first-child { min-width: 9rem; }
+.marks th, .marks td { font-size: .8em; padding: .15rem .4rem; min-width: 6.5rem; }
 .group td { color: #888; font-size: .9em; padding-top: .7rem; }
 figure { margin: 1rem 0; overflow-x: auto; } figcaption { color: #888; max-width: 60rem; white-space: normal; }
 img { max-width: 100%; height: auto; background: white; border-radius: 4px; }

@@ -21,8 +21,9 @@ def section(content: Content) -> Section | None:
     blocks: list[Block] = [Text(audit_line(table), "failure" if len(failures) else "plain")]
     blocks += [Text(_in_full(row), "failure") for _, row in _merged(failures).iterrows()]
     blocks += [
-        Table(_matrix(table), "check", kind="text"),
+        Table(_matrix(table), "check", kind="marks"),
         Text(f"{PASS} passed, {FAIL} failed, ! not wrong, but worth knowing, – not run.", "note"),
+        Table(_meanings(table), "check", title="What a pass means", kind="text", folded=True),
         Table(_in_words(table), "check", title="Every finding in words", kind="text", folded=True),
     ]
     return Section("Audit: does a backbone see truth, and do its numbers rest on jets alone?", tuple(blocks))
@@ -49,15 +50,19 @@ def _worst(table: pd.DataFrame) -> pd.Series:
 
 
 def _matrix(table: pd.DataFrame) -> pd.DataFrame:
-    """Cells `✓ figure`, checks down and backbones across, and what a pass means beside them."""
+    """Cells `✓ figure`, checks down and backbones across."""
     worst = _worst(table).rename("worst").reset_index()
     chosen = table.merge(worst, on=["check", "backbone"]).query("status == worst")
     figures = chosen.groupby(["check", "backbone"], sort=False)["figure"].agg(_joined)
     cells = worst.set_index(["check", "backbone"])["worst"].map(_MARKS) + figures
     checks, backbones = (list(dict.fromkeys(table[name])) for name in ("check", "backbone"))
-    matrix = cells.unstack(fill_value="").reindex(index=checks, columns=backbones)
-    known = [CHECKS[name].proves if name in CHECKS else "" for name in checks]
-    return matrix.assign(**{"a pass means": known})
+    return cells.unstack(fill_value="").reindex(index=checks, columns=backbones)
+
+
+def _meanings(table: pd.DataFrame) -> pd.DataFrame:
+    """What each check proves, as its catalogue says."""
+    checks = list(dict.fromkeys(table["check"]))
+    return pd.DataFrame({"a pass means": [CHECKS[name].proves if name in CHECKS else "" for name in checks]}, checks)
 
 
 def _joined(figures: pd.Series) -> str:

@@ -106,14 +106,16 @@ def _context(content: Content) -> Iterator[Block]:
 
 
 def _networks(numbers: list[Number]) -> pd.DataFrame:
-    """Published values, networks down; where two sources give the same one, the first of the file."""
+    """Published values, networks down, of those with a number for a signal; of two sources the first of the file."""
     most = max(number.n_train or 0 for number in numbers)
     cells: dict[str, dict[str, str]] = {}
+    told: set[str] = set()
     for number in numbers:
         size = f", {number.n_train:,} jets" if number.n_train and number.n_train < most else ""
         name = number.model + (", fine-tuned" if number.how == "fine-tuned" else "") + size
         cells.setdefault(name, {}).setdefault(_column(number), value_text(number))
-    return pd.DataFrame.from_dict(cells, orient="index")
+        told |= {name} if number.signal else set()
+    return pd.DataFrame.from_dict({name: row for name, row in cells.items() if name in told}, orient="index")
 
 
 def _column(number: Number) -> str:
