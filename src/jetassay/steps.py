@@ -97,8 +97,18 @@ def _changes(choice: DatasetChoice) -> dict[str, Any]:
 
 
 def split_jets(suite: Suite, dataset: Dataset) -> Files:
-    """The files of each split. Raises `DataError` where a class has too few files or jets to be probed."""
+    """The files of each split. Raises `DataError` where a class has too few files or jets to be probed.
+
+    Raises `ConfigError` where [robustness] asks for the detector mode of the jets themselves.
+    """
     split = suite.split
+    if suite.robustness is not None and suite.robustness.modes:
+        recipe = simulation_recipe(suite.dataset)
+        if recipe is not None and recipe.mode in suite.robustness.modes:
+            raise ConfigError(
+                f"[robustness] asks for mode {recipe.mode}, in which the suite's jets are simulated anyway; "
+                "take it out of modes"
+            )
     files = split_files(dataset, seed=split.seed, train=split.train, validation=split.validation, test=split.test)
     if suite.probe is not None:
         for some in files.values():

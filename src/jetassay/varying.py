@@ -42,7 +42,9 @@ def embed_variations(
     choice = suite.robustness
     if choice is None:
         return {}
-    wanted = _Wanted.of(next(iter(embedded.values())), splits["test"], choice.jets)
+    assert suite.probe is not None  # as the suite has checked
+    classes = (suite.probe.background, *suite.probe.signals)
+    wanted = _Wanted.of(next(iter(embedded.values())), splits["test"], classes=classes, jets=choice.jets)
     other_modes = [_in_mode(mode, suite, dataset, wanted, reporter=reporter) for mode in choice.modes]
     perturbations = [parse_perturbation(text, seed=choice.seed) for text in choice.perturbations]
     varied: dict[str, Variations] = {}
@@ -61,7 +63,7 @@ def embed_variations(
 class _Wanted:
     """Which jets are looked at again.
 
-    rows:  int64 (K,), rows of the test sample: the first jets of each class
+    rows:  int64 (K,), rows of the test sample: the first jets of each class that is probed
     stops: the files that they are in, and how many entries of each are enough
     """
 
@@ -69,11 +71,12 @@ class _Wanted:
     stops: Mapping[DataFile, int]
 
     @classmethod
-    def of(cls, embedded: "Embedded", files: Sequence[DataFile], jets: int) -> "_Wanted":
+    def of(cls, embedded: "Embedded", files: Sequence[DataFile], *, classes: Sequence[str], jets: int) -> "_Wanted":
         table = embedded.jets
         tested = np.flatnonzero(table.in_files(files))
         labels, place, entries = table.labels[tested], table.file_index[tested], table.entries[tested]
-        rows = np.sort(np.concatenate([np.flatnonzero(labels == label)[:jets] for label in np.unique(labels)]))
+        numbers = [table.label_names.index(name) for name in classes]
+        rows = np.sort(np.concatenate([np.flatnonzero(labels == number)[:jets] for number in numbers]))
         stops = np.zeros(len(table.files), np.int64)
         np.maximum.at(stops, place[rows], entries[rows] + 1)
         return cls(rows, {file: int(stop) for file, stop in zip(table.files, stops, strict=True) if stop})
@@ -105,8 +108,6 @@ def _in_mode(
     recipe = simulation_recipe(suite.dataset)
     if recipe is None:
         return _Mode(name, reason=f"the jets of {dataset.name} are read from files and not simulated")
-    if recipe.mode == mode:
-        raise ConfigError(f"[robustness] asks for mode {mode}, in which the suite's jets are simulated anyway")
     from jetassay.simulation.recipe import default_output
     from jetassay.simulation.sample import simulate
 
