@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jetassay.errors import ConfigError
-from jetassay.tasks.binning import Binning, equal_counts
+from jetassay.tasks.binning import Binning, equal_counts, equal_widths
 
 values = st.lists(st.floats(-1e4, 1e4, width=32), min_size=1, max_size=80).map(lambda each: np.array(each, np.float32))
 
@@ -64,3 +64,25 @@ def test_edges_that_do_not_rise_are_refused(edges):
 def test_no_finite_value_is_refused():
     with pytest.raises(ConfigError, match="no jet has a finite value"):
         equal_counts("x", np.array([np.nan]), within=np.array([np.nan]), bins=2)
+
+
+@given(values.filter(lambda jets: np.quantile(jets, 0.99) > 1e-3), st.integers(2, 40))
+def test_equal_widths_are_round_few_enough_and_reach_far_enough(jets, bins):
+    edges = equal_widths("jet_sdmass", jets, bins=bins).edges
+    width = edges[1] - edges[0]
+    assert edges[0] == 0
+    assert len(edges) <= bins + 1
+    assert edges[-1] >= np.quantile(jets.astype(float), 0.99) * (1 - 1e-9)
+    assert np.diff(edges) == pytest.approx(width)
+    assert f"{width:.0e}"[0] in "125"
+
+
+def test_masses_of_qcd_have_bins_of_ten_gev():
+    jets = np.append(np.random.default_rng(1).exponential(50, 5000), -1)
+    assert np.diff(equal_widths("jet_sdmass", jets, bins=30).edges).tolist() == pytest.approx([10] * 24, abs=1e-9)
+
+
+@pytest.mark.parametrize("jets", [[], [0.0, 0.0], [-1.0], [np.nan]])
+def test_values_that_are_not_above_zero_have_no_equal_widths(jets):
+    with pytest.raises(ConfigError, match="not above 0; give the edges"):
+        equal_widths("jet_sdmass", np.array(jets), bins=30)
