@@ -18,7 +18,6 @@ from jetassay.report.page import write_page
 from jetassay.report.sections.audit import NAME as AUDIT
 from jetassay.report.sections.audit import audit_line
 from jetassay.report.tables import (
-    DISCRIMINATION,
     REJECTION,
     aligned,
     background_of,
@@ -36,6 +35,9 @@ SEEN = "seen in training"
 
 TABLES = "tables"
 """The folder, beside the scores, of everything long that figures are drawn from."""
+
+_ON_SCREEN = ("probe", "zero-shot")
+"""Tasks whose leaderboards a terminal shows; the page shows all."""
 
 _BACKBONES = ("backbone", "backbone_b")
 """Columns that name backbones."""
@@ -125,7 +127,7 @@ class Results:
         """The answer on one screen: audit, AUC and rejection by backbone and signal, similarity, throughput."""
         parts = [audit_line(self.tables[AUDIT])] if len(self.tables.get(AUDIT, ())) else []
         tasks = set(self.shown["task"])
-        parts += [leaderboard_text(self.shown, width=width, task=task) for task in DISCRIMINATION if task in tasks]
+        parts += [leaderboard_text(self.shown, width=width, task=task) for task in _ON_SCREEN if task in tasks]
         if "similarity" in tasks:
             cka = matrix(self.shown, "cka", where="all").map(lambda value: f"{value:.2f}")
             numbered = cka.set_axis([str(k + 1) for k in range(len(cka))], axis=1)
