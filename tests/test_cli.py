@@ -24,6 +24,7 @@ COMMANDS = [
     "embed",
     "add-weaver",
     "results",
+    "reference",
     "export",
     "report",
     "ui",
@@ -192,3 +193,12 @@ def test_a_stopped_simulation_exits_with_130(tmp_path, monkeypatch):
     result = call("simulate", "--jets", "3", "--output", str(tmp_path))
     assert result.exit_code == 130
     assert "1 of 2 files" in result.stderr
+
+
+def test_published_numbers_are_printed_and_unknown_ones_are_an_error():
+    printed = call("reference", "--dataset", "jetclass", "--metric", "rejection", "--format", "csv")
+    assert printed.exit_code == 0
+    assert "Tbqq" in printed.output
+    unknown = call("reference", "--metric", "beauty")
+    assert unknown.exit_code == 1
+    assert "there are: accuracy" in unknown.stderr
