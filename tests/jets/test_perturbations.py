@@ -13,6 +13,8 @@ from jetassay.jets.identities import FLAGS
 from jetassay.jets.kinematics import from_direction, mirror
 from jetassay.jets.ordering import by_falling_pt
 from jetassay.jets.perturbations import PERTURBATIONS, parse_perturbation, perturb, perturb_chunk
+from jetassay.jets.reading import read_chunks
+from jetassay.jets.schema import SCHEMAS
 
 FILE = "0" * 64
 CORE = ("part_px", "part_py", "part_pz", "part_energy")
@@ -157,6 +159,21 @@ def test_momenta_columns_and_axis_stay_consistent(text):
     assert after.constituents["part_deta"] == pytest.approx(deta, abs=1e-5)
     assert np.cos(after.constituents["part_dphi"] - np.arctan2(py, px) + phi[jet]) == pytest.approx(1, abs=1e-9)
     assert by_falling_pt(after.constituents["part_px"], after.constituents["part_py"], after.offsets) is None
+
+
+@pytest.mark.parametrize("text", ["drop=0.3", "smear=0.3", "scale=0.1"])
+@pytest.mark.parametrize(
+    ("name", "schema"), [("jetclass2_dev.parquet", "jetclass2"), ("jetclass_mixed_dev.root", "jetclass")]
+)
+def test_real_jets_stay_as_consistent_as_they_were(real, name, schema, text):
+    (chunk,) = read_chunks(real(name), schema=SCHEMAS[schema], max_constituents=1000)
+    after = perturbed(chunk.jets, text, entries=chunk.origin.entries)
+    px, py, pz = (after.constituents[axis].astype(np.float64) for axis in CORE[:3])
+    total = [np.add.reduceat(values, after.offsets[:-1]) for values in (px, py)]
+    assert after.columns["jet_pt"] == pytest.approx(np.hypot(*total), rel=1e-6)
+    eta = np.repeat(after.columns["jet_eta"], after.multiplicities)
+    deta = (np.arcsinh(pz / np.hypot(px, py)) - eta) * np.where(eta < 0, -1, 1)
+    assert after.constituents["part_deta"] == pytest.approx(deta, abs=1e-6)
 
 
 def test_a_shifted_scale_moves_masses_as_it_should_and_no_angle():
