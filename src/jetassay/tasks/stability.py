@@ -66,8 +66,8 @@ def stability(
     halves, resplits: how many, two at least; seed: of the halves, the splits and the bootstrap
 
     Scores: auc_sd_test, auc_sd_train, auc_sd_total, auc_sd_splits, and the same of log_rejection. Details: signal ->
-    its refits; table "stability": the same, one a row. A signal that cannot be fitted again is in `problems`, a rejection without survivors in
-    `undefined`.
+    its refits; table "stability": the same, one a row. A signal that cannot be fitted again is in `problems`, a
+    rejection without survivors in `undefined`.
     """
     new_splits = [resplit(probed.splits, seed=seed, draw=draw) for draw in range(resplits)]
     scores: list[Score] = []
