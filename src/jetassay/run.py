@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from jetassay.audit.suspicion import require_plausible
 from jetassay.auditing import audit_all, outcome_of, require_no_leak
 from jetassay.bookkeeping import Clock, count_jets, provenance_of, settings_digest, track, warn_of_seen_jets
 from jetassay.errors import ConfigError
@@ -92,6 +93,7 @@ def run_suite(suite: Suite, *, device: str = "cpu", reporter: Reporter) -> Suite
             with clock("report"):
                 page = results.draw()
             require_no_leak(audited)
+            require_plausible(scored.scores)
             with clock("tracking"):
                 links, results, untracked = track(opened, results, backbones, embedded, identity, reporter=reporter)
     reporter.line(clock.text())

@@ -90,7 +90,7 @@ def require_plausible(scores: Iterable[Score]) -> None:
         )
         raise LeakageError(
             f"too good to be true, for no tagger exceeds {CEILING:g} there: {named}. Truth has reached the inputs, or "
-            "test jets the training; `jetassay audit` looks for where"
+            "test jets the training; `jetassay audit` looks for where. Scores and report are written, but not tracked"
         )
 
 
