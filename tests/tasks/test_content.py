@@ -109,6 +109,12 @@ def test_one_class_only_and_too_few_jets_are_said(splits):
     assert set(content(few, backbone="mine").undefined) == {"all jets", "QCD alone"}
 
 
+def test_a_background_that_is_no_label_is_said(splits):
+    outcome = content(splits, backbone="mine", background="gluon")
+    assert outcome.undefined == {"gluon alone": "the jets have no label gluon; name their background in [content]"}
+    assert score(outcome, "soft-drop mass, all jets").n_background == 0
+
+
 def test_nan_and_constant_embeddings_and_unknown_observables_are_refused(splits):
     broken = splits.test.embedding.copy()
     broken[3, 2] = np.nan

@@ -102,10 +102,18 @@ def bins(
                 scores += [_score(result, backbone, seed, {**facts, **row}) for row in rows]
                 if reason:
                     lacking.setdefault((signal, reason), []).append(name)
-    undefined |= {f"{signal} in {', '.join(names)}": reason for (signal, reason), names in lacking.items()}
+    undefined |= _reasons(lacking)
     table = pd.concat([_edges(each, sample, background) for each in found.values()]) if found else pd.DataFrame()
     tables = {"bins": table.reset_index(drop=True)} if found else {}
     return Outcome(tuple(scores), {}, found, undefined, tuple(notes), PROTOCOL, tables)
+
+
+def _reasons(lacking: Mapping[tuple[str, str], list[str]]) -> dict[str, str]:
+    """One sentence for all signals that lack the same in the same bins."""
+    signals: dict[tuple[str, str], list[str]] = {}
+    for (signal, reason), names in lacking.items():
+        signals.setdefault((", ".join(names), reason), []).append(signal)
+    return {f"{', '.join(each)} in {names}": reason for (names, reason), each in signals.items()}
 
 
 def values_of(variable: str, sample: Sample) -> NDArray[np.float32] | None:

@@ -116,6 +116,9 @@ def content(
     for where in ("all jets", f"{background} alone"):
         samples = {name: _jets(sample, where, background) for name, sample in splits.by_name().items()}
         short = [f"{len(each)} {name} jets" for name, each in samples.items() if len(each) < FEWEST_JETS]
+        if where != "all jets" and background not in splits.test.names:
+            undefined[where] = f"the jets have no label {background}; name their background in [content]"
+            continue
         if short:
             undefined[where] = f"{', '.join(short)}; at least {FEWEST_JETS} are needed"
             continue
