@@ -45,7 +45,7 @@ def test_the_list_of_contents_leads_to_every_section_in_order(frame, tmp_path):
 
 def test_a_section_points_to_the_paragraph_that_defines_it(tmp_path, monkeypatch):
     part = Section("Mine", (Text("Words."),), ("Linear probe", "Not said"))
-    options = {"protocol": "Something else.\n\nLinear probe, version 1."}
+    options = {"protocol": "Linear probes and more.\n\nLinear probe, version 1."}
     text = page_of(part, tmp_path=tmp_path, monkeypatch=monkeypatch, **options).read_text()
     assert '<a href="#definition-2">Linear probe</a>' in text
     assert "Not said" not in text

@@ -29,7 +29,7 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 caption { text-align: left; font-weight: 600; padding: .4rem 0; }
 th, td { padding: .25rem .6rem; text-align: right; white-space: nowrap; border-bottom: 1px solid #8884; }
 .numbers th, .numbers td { font-size: .84em; padding: .25rem .42rem; }
-th:first-child, td:first-child { text-align: left; }
+th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: Canvas; }
 .text th, .text td, .marks th, .marks td { text-align: left; vertical-align: top; white-space: normal; }
 .text td { overflow-wrap: break-word; } .text td:first-child { min-width: 9rem; }
 .marks th, .marks td { font-size: .8em; padding: .15rem .4rem; min-width: 6.5rem; }

@@ -26,7 +26,7 @@ def section(content: Content) -> Section | None:
         Table(_meanings(table), "check", title="What a pass means", kind="text", folded=True),
         Table(_in_words(table), "check", title="Every finding in words", kind="text", folded=True),
     ]
-    return Section("Audit: does a backbone see truth, and do its numbers rest on jets alone?", tuple(blocks))
+    return Section("Audit", tuple(blocks), ("audit",))
 
 
 def audit_line(table: pd.DataFrame) -> str:

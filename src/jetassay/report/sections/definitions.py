@@ -13,8 +13,12 @@ def section(content: Content) -> Section | None:
 
 
 def anchor_of(words: str, protocol: str) -> str:
-    """Where on the page the first paragraph stands that begins with these words; empty where none does."""
-    return next((_anchor(k) for k, each in enumerate(protocol.split("\n\n")) if each.startswith(words)), "")
+    """Where on the page the paragraph stands that begins with these words and a comma, colon or full stop.
+
+    Empty where none does.
+    """
+    beginnings = tuple(f"{words}{mark}" for mark in ",:.")
+    return next((_anchor(k) for k, each in enumerate(protocol.split("\n\n")) if each.startswith(beginnings)), "")
 
 
 def _anchor(k: int) -> str:

@@ -12,4 +12,4 @@ def section(content: Content) -> Section | None:
     if not samples:
         return None
     figures = (Figure(f"cka_{where}", partial(cka_figure, content.frame, where=where)) for where in samples)
-    return Section("Similarity of the embeddings", (Row(tuple(figures)),), ("Debiased linear CKA",))
+    return Section("Similarity of the embeddings", (Row(tuple(figures)),), ("Similarity",))
