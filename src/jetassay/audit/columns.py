@@ -18,6 +18,7 @@ _SENTINEL = 0.02  # a value that so many jets share stands for "none" and has no
 _LAST_BITS = 4
 _COARSE = 0xFFF  # float16 and other short formats leave these bits of the mantissa empty
 _DECIMALS = 4
+_FEWEST_FOR_WIDTHS = 50
 _FAR = 100  # a decimal step of so many units in the last place is met by chance in one value of a hundred
 
 
@@ -32,7 +33,7 @@ class Column:
     outside:  share of the signal's jets beyond the lowest and highest background jet, or of background jets beyond
               those of the signal, whichever is larger; p_outside: bound on the chance of so many
     narrow:   width of the shortest interval with half of the signal's jets, over that of the background; None for
-              whole numbers
+              whole numbers, and for fewer than 50 jets of either
     digits:   AUC of the last digits (decimal places and last bits) alone; 0.5 for whole numbers
     digits_sd: how many standard deviations that is off chance
     """
@@ -119,7 +120,7 @@ def _outside(signal: Values, background: Values) -> tuple[float, float]:
 
 
 def _narrow(signal: Values, background: Values) -> float | None:
-    if (np.floor(signal) == signal).mean() > 0.1:
+    if min(len(signal), len(background)) < _FEWEST_FOR_WIDTHS or (np.floor(signal) == signal).mean() > 0.1:
         return None
     widths = []
     for side in (signal, background):
