@@ -68,8 +68,17 @@ def test_the_section_says_how_many_tie_and_is_left_out_without_comparisons(frame
     tables = {"comparison": comparisons, "ranks": ranks}
     full = Content(frame=frame, tables=tables, counts=pd.DataFrame(), provenance={}, protocol="")
     shown = comparison.section(full)
-    assert "4 of 7 pairs are not distinguishable" in shown.blocks[0].text
+    assert "4 of 7 comparisons are not distinguishable" in shown.blocks[0].text
     assert [each.name for each in shown.figures] == ["verdicts_auc", "verdicts_rejection"]
+
+
+def test_the_ranks_are_text_on_the_screen_too(frame, comparisons, ranks):
+    tables = {"comparison": comparisons, "ranks": ranks}
+    content = Content(frame=frame, tables=tables, counts=pd.DataFrame(), provenance={}, protocol="")
+    text = comparison.ranks_text(content, width=60)
+    assert "Ranks by background rejection" in text
+    assert "2-3" in text
+    assert all(len(line) <= 60 for line in text.splitlines()[:-1])
 
 
 def test_spreads_stand_in_one_cell_and_a_missing_one_is_never_zero():

@@ -17,6 +17,7 @@ from jetassay.report.content import Content
 from jetassay.report.page import write_page
 from jetassay.report.sections.audit import NAME as AUDIT
 from jetassay.report.sections.audit import audit_line
+from jetassay.report.sections.comparison import ranks_text
 from jetassay.report.tables import (
     REJECTION,
     aligned,
@@ -124,10 +125,12 @@ class Results:
         return write_page(self.content, title=self.title, folder=self.folder)
 
     def table(self, *, width: int) -> str:
-        """The answer on one screen: audit, AUC and rejection by backbone and signal, similarity, throughput."""
+        """The answer on one screen: audit, AUC and rejection by backbone and signal, ranks, similarity, throughput."""
         parts = [audit_line(self.tables[AUDIT])] if len(self.tables.get(AUDIT, ())) else []
         tasks = set(self.shown["task"])
         parts += [leaderboard_text(self.shown, width=width, task=task) for task in _ON_SCREEN if task in tasks]
+        if "comparison" in self.tables:
+            parts.append(ranks_text(self.content, width=width))
         if "similarity" in tasks:
             cka = matrix(self.shown, "cka", where="all").map(lambda value: f"{value:.2f}")
             numbered = cka.set_axis([str(k + 1) for k in range(len(cka))], axis=1)

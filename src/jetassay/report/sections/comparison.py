@@ -8,7 +8,7 @@ import pandas as pd
 
 from jetassay.jets.classes import in_order
 from jetassay.report.content import Block, Content, Figure, Row, Section, Table, Text
-from jetassay.report.tables import with_working_point
+from jetassay.report.tables import aligned, with_working_point
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
@@ -25,14 +25,7 @@ def section(content: Content) -> Section | None:
     if comparisons is None or ranks is None:
         return None
     found = [metric for metric in METRICS if metric in set(comparisons["metric"])]
-    tied = int((comparisons["verdict"] == TIED).sum())
-    blocks: list[Block] = [
-        Text(
-            f"{tied} of {len(comparisons)} pairs are not distinguishable. A rank such as 1-3 says that the backbone "
-            "may be any of the first three.",
-            "note",
-        )
-    ]
+    blocks: list[Block] = [Text(_tied(comparisons), "note")]
     for metric in found:
         title = f"Ranks by {METRICS[metric]}"
         blocks.append(content.grouped(rank_cells(ranks, metric), "backbone", title=title))
@@ -44,6 +37,25 @@ def section(content: Content) -> Section | None:
         title = "Pairs whose rejections are not distinguishable, and the background jets that would tell them apart"
         blocks.append(Table(undecided, "signal", title=title, folded=True))
     return Section("Who is better", tuple(blocks), ("Comparison",))
+
+
+def ranks_text(content: Content, *, width: int) -> str:
+    """The ranks as plain tables, at most `width` characters wide."""
+    comparisons, ranks = content.tables["comparison"], content.tables["ranks"]
+    blocks = [
+        f"Ranks by {name}\n{aligned(rank_cells(ranks, metric), width=width)}"
+        for metric, name in METRICS.items()
+        if metric in set(ranks["metric"])
+    ]
+    return "\n\n".join([*blocks, _tied(comparisons)])
+
+
+def _tied(comparisons: pd.DataFrame) -> str:
+    tied = int((comparisons["verdict"] == TIED).sum())
+    return (
+        f"{tied} of {len(comparisons)} comparisons are not distinguishable. A rank such as 1-3 says that the backbone "
+        "may be any of the first three."
+    )
 
 
 def rank_cells(ranks: pd.DataFrame, metric: str) -> pd.DataFrame:
