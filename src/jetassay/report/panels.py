@@ -32,7 +32,7 @@ def panels(
     rows = -(-len(signals) // columns)
     size = (max(WIDTH * columns / 3, WIDTH / 2) if columns < 3 else WIDTH, height * rows + 0.8)
     # Margins by hand: matplotlib's own layouts draw everything twice.
-    space = {"wspace": 0.08 if options.get("sharey") else 0.2, "hspace": 0.22, **margins(*size)}
+    space = {"wspace": 0.08 if options.get("sharey") else 0.24, "hspace": 0.22, **margins(*size)}
     figure, grid = plt.subplots(rows, columns, figsize=size, squeeze=False, gridspec_kw=space, **options)
     axes = list(grid.flat)
     for unused in axes[len(signals) :]:

@@ -33,7 +33,7 @@ def section(content: Content) -> Section | None:
         if not len(curves):
             continue
         chosen = rows[rows["bin"].isna()] if of == "probe" else rows[rows["bin"] == of]
-        title = f"ECE of {words}; (in brackets what perfect calibration would show); ns: not above it"
+        title = f"ECE of {words}, in brackets that of perfect calibration; ns: not above it"
         cells = cells_beside_null(chosen, "ece", backbones=content.backbones)
         blocks.append(content.grouped(cells, "backbone", title=title))
         caption = f"Reliability of {words}: how often it is right, against what it says; trained backbones."

@@ -34,7 +34,7 @@ def section(content: Content) -> Section | None:
             continue
         cells = cells_beside_null(rows[rows["bin"] == name], "jsd", backbones=content.backbones)
         share = f"{100 * float(name.rpartition(' ')[2]):g} % of the background"
-        title = f"JSD of the mass where {share} pass; (in brackets what as many random jets give); ns: not above it"
+        title = f"JSD of the mass where {share} pass, in brackets that of as many random jets; ns: not above it"
         blocks.append(content.grouped(cells, "backbone", title=title))
         blocks.append(
             Figure(
