@@ -1,5 +1,8 @@
 """All checks of an audit, one after the other; one that cannot be made is a failure of its own, and stops no other."""
 
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
 from jetassay.audit.archive import STOPPED, keep, recall
 from jetassay.audit.catalogue import CHECKS
 from jetassay.audit.finding import Finding, Findings
@@ -22,9 +25,20 @@ def audit(subject: Subject) -> Findings:
         for name in names:
             rows += run_check(name, subject)
             bar.advance()
-    findings = Findings(tuple(rows))
+    findings = Findings(tuple(_told_once(rows)))
     keep(subject, findings)
     return findings
+
+
+def _told_once(rows: Sequence[Finding]) -> Iterator[Finding]:
+    """The rows; a check that was stopped by what had stopped another one refers to that."""
+    first: dict[str, str] = {}
+    for row in rows:
+        known = first.setdefault(row.meaning, row.check) if row.figure == STOPPED else row.check
+        if known == row.check:
+            yield row
+        else:
+            yield replace(row, status="not run", figure="", meaning=f"Stopped by the same as {known}.")
 
 
 def run_check(name: str, subject: Subject) -> tuple[Finding, ...]:
