@@ -1,8 +1,6 @@
 """A backbone's card as a page for people: `jetassay card NAME`. Markdown, or one plain HTML file."""
 
-import html
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
@@ -14,6 +12,8 @@ from jetassay.backbones.weights import weights_state
 from jetassay.errors import ConfigError
 from jetassay.features.recipe import Feature
 from jetassay.places import workspace
+from jetassay.report.content import Section, Table, Text
+from jetassay.report.page import document
 from jetassay.report.published import Number, of_card
 from jetassay.report.reference import cells, source_text
 from jetassay.report.results import load_results
@@ -21,24 +21,6 @@ from jetassay.report.tables import REJECTION, leaderboard_cells, markdown
 from jetassay.whole_files import whole_file
 
 _ENDINGS = (".md", ".html")
-_STYLE = """
-:root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }
-body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; overflow-wrap: anywhere; }
-h2 { margin-top: 2rem; border-bottom: 1px solid #8886; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .25rem .6rem; text-align: left; vertical-align: top; border-bottom: 1px solid #8884; }
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """One part of a page: paragraphs, then a table where there is one."""
-
-    title: str
-    text: tuple[str, ...] = ()
-    table: pd.DataFrame | None = None
-    corner: str = ""
 
 
 def card_page(card: Card, *, output: Path | None = None, force: bool = False) -> str:
@@ -52,20 +34,19 @@ def card_page(card: Card, *, output: Path | None = None, force: bool = False) ->
         raise ConfigError(f"{output}: a page is written as {' or '.join(_ENDINGS)}; name the file so")
     if output.exists() and not force:
         raise ConfigError(f"{output}: is there already; give --force to overwrite it")
-    render = _markdown if output.suffix == ".md" else _html
+    parts = list(sections(card))
+    page = _markdown(card, parts) if output.suffix == ".md" else document(parts, title=card.name, lead=card.title)
     with whole_file(output) as partial:
-        partial.write_text(render(card, list(sections(card))) + "\n", encoding="utf-8")
+        partial.write_text(page + "\n", encoding="utf-8")
     return str(output)
 
 
 def sections(card: Card) -> Iterator[Section]:
     """Every part of a card's page, in order."""
-    yield Section("Facts", table=_two_columns(_facts(card)), corner="fact")
+    yield _part("Facts", table=_two_columns(_facts(card)), corner="fact")
     yield from _inputs(card)
     if card.label_names:
-        yield Section(
-            "Labels", (f"{len(card.label_names)} output classes, in this order:", ", ".join(card.label_names))
-        )
+        yield _part("Labels", (f"{len(card.label_names)} output classes, in this order:", ", ".join(card.label_names)))
     yield _training(card)
     yield from _published(card)
     yield from _measured(card)
@@ -73,7 +54,7 @@ def sections(card: Card) -> Iterator[Section]:
     if not card.permutation_invariant:
         limits.append("The order of constituents matters: they stand by falling pT.")
     limits.append(f"Jets are cut to their {card.max_constituents} constituents of highest pT.")
-    yield Section("Known limits and notes", tuple(limits))
+    yield _part("Known limits and notes", tuple(limits))
 
 
 def parameter_count(card: Card) -> int | None:
@@ -111,7 +92,7 @@ def _inputs(card: Card) -> Iterator[Section]:
         ("Inputs of each jet", recipe.jet_features),
     ):
         if features:
-            yield Section(title, text, _recipe(features), "feature")
+            yield _part(title, text, _recipe(features), "feature")
 
 
 def _recipe(features: Sequence[Feature]) -> pd.DataFrame:
@@ -129,10 +110,10 @@ def _recipe(features: Sequence[Feature]) -> pd.DataFrame:
 
 def _training(card: Card) -> Section:
     if not card.trained_on and card.training is None:
-        return Section("Trained on", ("Nothing.",) if card.role != "backbone" else ("The card does not say.",))
+        return _part("Trained on", ("Nothing.",) if card.role != "backbone" else ("The card does not say.",))
     text = (f"Datasets seen in training: {', '.join(card.trained_on) or 'none named'}.",)
     if card.training is None:
-        return Section("Trained on", text)
+        return _part("Trained on", text)
     training = card.training
     sample, steps = (training.recipe.get(name, {}) for name in ("sample", "optimisation"))
     facts = {
@@ -143,22 +124,23 @@ def _training(card: Card) -> Section:
         **{name: steps[name] for name in ("epochs", "batch", "learning_rate", "weight_decay") if name in steps},
         **training.environment,
     }
-    return Section("Trained on", text, _two_columns((name, str(value)) for name, value in facts.items()), "fact")
+    return _part("Trained on", text, _two_columns((name, str(value)) for name, value in facts.items()), "fact")
 
 
 def _published(card: Card) -> Iterator[Section]:
-    groups: dict[tuple[str, str, str], list[Number]] = {}
+    groups: dict[tuple[str, str], list[Number]] = {}
     for number in of_card(card.name):
-        groups.setdefault((number.dataset, number.how, number.source), []).append(number)
-    for (dataset, how, source), numbers in groups.items():
-        table = cells(numbers, keys=[source]).drop(columns="source")
-        yield Section(f"Published numbers: {dataset}, {how}", (source_text(source),), table, "model")
+        groups.setdefault((number.dataset, number.how), []).append(number)
+    for (dataset, how), numbers in groups.items():
+        keys = list(dict.fromkeys(number.source for number in numbers))
+        text = tuple(f"[{k + 1}] {source_text(key)}" for k, key in enumerate(keys))
+        yield _part(f"Published numbers: {dataset}, {how}", text, cells(numbers, keys=keys), "model")
 
 
 def _measured(card: Card) -> Iterator[Section]:
     if card.training is not None and card.training.measured:
         text = ("After training, on files that neither training nor the choice of the epoch saw.",)
-        yield Section("Measured by this project", text, _two_columns(_numbers(card.training.measured)), "number")
+        yield _part("Measured by this project", text, _two_columns(_numbers(card.training.measured)), "number")
     for path in sorted((workspace() / "reports").glob("*/scores.parquet")):
         yield from _measured_in(path.parent.name, card)
 
@@ -168,7 +150,7 @@ def _measured_in(suite: str, card: Card) -> Iterator[Section]:
     try:
         results = load_results(suite)
     except ConfigError as error:
-        yield Section(title, (str(error),))
+        yield _part(title, (str(error),))
         return
     frame = results.frame[results.frame["task"] == "probe"]
     frame = frame[frame["backbone"].astype(str).str.partition("@")[0] == card.name]
@@ -185,7 +167,7 @@ def _measured_in(suite: str, card: Card) -> Iterator[Section]:
     cells = {"AUC": leaderboard_cells(frame, "auc"), "rejection": leaderboard_cells(frame, REJECTION)}
     columns = {f"{name}, {what}": table.loc[name] for what, table in cells.items() for name in table.index}
     text = (f"Linear probe of each signal against QCD, run at {when}; {where}.", *seen)
-    yield Section(title, text, pd.DataFrame(columns), "signal")
+    yield _part(title, text, pd.DataFrame(columns), "signal")
 
 
 def _numbers(numbers: Mapping[str, float]) -> Iterator[tuple[str, str]]:
@@ -197,32 +179,20 @@ def _two_columns(facts: Iterator[tuple[str, str]]) -> pd.DataFrame:
     return pd.DataFrame({"value": [value for _, value in rows]}, index=[name for name, _ in rows])
 
 
+def _part(title: str, text: Sequence[str] = (), table: pd.DataFrame | None = None, corner: str = "") -> Section:
+    """Paragraphs, then a table where there is one."""
+    paragraphs = tuple(Text(each) for each in text)
+    return Section(title, paragraphs if table is None else (*paragraphs, Table(table, corner, kind="text")))
+
+
 def _markdown(card: Card, parts: Sequence[Section]) -> str:
     lines = [f"# {card.name}", card.title]
     for part in parts:
-        lines += [f"## {part.title}", *part.text]
-        if part.table is not None:
-            lines.append(markdown(part.table.map(lambda cell: str(cell).replace("|", "\\|")), corner=part.corner))
+        lines.append(f"## {part.title}")
+        for block in part.blocks:
+            if isinstance(block, Text):
+                lines.append(block.text)
+            elif isinstance(block, Table):
+                escaped = block.cells.map(lambda cell: str(cell).replace("|", "\\|"))
+                lines.append(markdown(escaped, corner=block.corner))
     return "\n\n".join(lines)
-
-
-def _html(card: Card, parts: Sequence[Section]) -> str:
-    body = [f"<h1>{html.escape(card.name)}</h1><p>{html.escape(card.title)}</p>"]
-    for part in parts:
-        body.append(f"<h2>{html.escape(part.title)}</h2>")
-        body += [f"<p>{html.escape(text)}</p>" for text in part.text]
-        if part.table is not None:
-            body.append(_html_table(part.table, part.corner))
-    return (
-        f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(card.name)}</title>"
-        f'<meta name=viewport content="width=device-width"><style>{_STYLE}</style><body>{"".join(body)}</body></html>'
-    )
-
-
-def _html_table(table: pd.DataFrame, corner: str) -> str:
-    head = "".join(f"<th>{html.escape(str(name))}</th>" for name in (corner, *table.columns))
-    rows = (
-        "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in (name, *row)) + "</tr>"
-        for name, row in zip(table.index, table.to_numpy(), strict=True)
-    )
-    return f"<div class=scroll><table><tr>{head}</tr>{''.join(rows)}</table></div>"

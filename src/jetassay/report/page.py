@@ -57,18 +57,26 @@ def write_page(content: Content, *, title: str, folder: Path) -> Path:
     drawn = {each.name: save(each.draw(), folder / "figures" / f"{each.name}.png") for each in figures}
     for stale in set((folder / "figures").glob("*.png")) - set(drawn.values()):
         stale.unlink()
+    lead = _headline(content.provenance)
+    text = document(shown, title=title, lead=lead, figures=drawn, protocol=content.protocol)
+    with whole_file(folder / "report.html") as path:
+        path.write_text(text, encoding="utf-8")
+    return folder / "report.html"
+
+
+def document(
+    shown: Sequence[Section], *, title: str, lead: str, figures: Mapping[str, Path] | None = None, protocol: str = ""
+) -> str:
+    """The whole page as text: title, a line below it, contents, sections. figures: name -> PNG of those in them."""
     parts = [
-        f"<h1>{html.escape(title)}</h1><p class=note>{html.escape(_headline(content.provenance))}</p>",
+        f"<h1>{html.escape(title)}</h1><p class=note>{html.escape(lead)}</p>",
         _contents(shown),
-        *(_section(each, drawn, content.protocol) for each in shown),
+        *(_section(each, figures or {}, protocol) for each in shown),
     ]
-    document = (
+    return (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(title)}</title>"
         f'<meta name=viewport content="width=device-width"><style>{_STYLE}</style><body>{"".join(parts)}</body></html>'
     )
-    with whole_file(folder / "report.html") as path:
-        path.write_text(document, encoding="utf-8")
-    return folder / "report.html"
 
 
 def _require_unique(names: Sequence[str], what: str) -> None:
