@@ -201,3 +201,10 @@ def test_too_few_jets_or_none_of_a_signal_are_an_error_that_says_so():
 
 def test_the_limit_shares_the_false_alarm_rate_among_all_tests():
     assert pytest.approx(1e-4) == 5 * LIMIT
+
+
+def test_files_of_which_only_even_entries_were_kept_are_judged_by_what_is_left():
+    splits = changed(make_splits(jets=200), lambda s: {"keys": JetKeys(s.keys.files, s.keys.file, 2 * s.keys.entries)})
+    found = order_deviations(splits, seed=0)
+    assert set(found) == {"late"}
+    assert judge_order(found, {}).status == "pass"

@@ -42,7 +42,7 @@ def entry_order(subject: Subject) -> Iterator[Finding]:
     if subject.splits.test.columns:
         try:
             columns = order_deviations(subject.splits, seed=subject.choice.seed, columns=True)
-        except DataError:
+        except DataError:  # columns that are the same for every jet show no order
             columns = {}
     yield judge_order(found, columns)
 
@@ -84,12 +84,14 @@ def order_deviations(splits: Splits, *, seed: int, columns: bool = False) -> Dev
     train, test = (_ordered(each, seed=seed, columns=columns) for each in (splits.train, splits.test))
     found: Deviations = {}
     for kind in ("late", "odd"):
-        is_late = test.kinds[kind]
+        marked = test.kinds[kind]
+        if marked.all() or not marked.any():  # only even entries were kept, say
+            continue
         scores = least_squares_scores(train.values, 2.0 * train.kinds[kind][:, None] - 1, test.values)[:, 0]
         ranks = stats.rankdata(scores)
-        expected, variance = _stratified(ranks, is_late, test.stratum)
-        auc = float(column_aucs(scores[:, None], is_late)[0])
-        away = float(ranks[is_late].sum()) - expected
+        expected, variance = _stratified(ranks, marked, test.stratum)
+        auc = float(column_aucs(scores[:, None], marked)[0])
+        away = float(ranks[marked].sum()) - expected
         found[kind] = auc, away / np.sqrt(variance) if variance > 0 else 0.0
     return found
 

@@ -120,10 +120,7 @@ def identities(splits: Splits) -> tuple[IntArray, IntArray]:
     seen = [np.stack([sample.columns[name] for name in names], axis=1) for sample in (train, test) if names]
     for matrices in (seen, [train.embedding, test.embedding]):
         if matrices:
-            rows = np.ascontiguousarray(np.concatenate(matrices)).view(np.dtype((np.void, 4 * matrices[0].shape[1])))[
-                :, 0
-            ]
-            number = np.unique(rows, return_inverse=True)[1].astype(np.int64)
+            number = _numbered(np.concatenate(matrices))
             ours, theirs = number[: len(train)], number[len(train) :]
             if min(len(np.unique(each)) / max(len(each), 1) for each in (ours, theirs)) >= _DISTINCT:
                 return ours, theirs
@@ -185,6 +182,12 @@ def background_of(splits: Splits) -> str:
     return BACKGROUND if BACKGROUND in splits.test.names else splits.test.names[0]
 
 
+def _numbered(rows: NDArray[np.float32]) -> IntArray:
+    """A number for each row (J, F), equal for rows that are equal to the bit; int64 (J,)."""
+    whole = np.ascontiguousarray(rows).view(np.dtype((np.void, rows.itemsize * rows.shape[1])))
+    return np.unique(whole[:, 0], return_inverse=True)[1].astype(np.int64)
+
+
 def _each_once(priority: IntArray) -> IntArray:
     """One row for each different jet, those of lowest priority first."""
     return np.unique(priority, return_index=True)[1]
@@ -192,10 +195,9 @@ def _each_once(priority: IntArray) -> IntArray:
 
 def _variance(scores: FloatArray, is_signal: NDArray[np.bool_]) -> FloatArray:
     """Of the AUC of each column (T, P) over all labellings with as many signal jets, ties included; float64 (P,)."""
-    ranks = stats.rankdata(scores, axis=0)
     signal, jets = is_signal.sum(axis=0), len(scores)
-    rank_sum = signal * (jets - signal) / jets * ranks.var(axis=0, ddof=1)
-    return np.asarray(rank_sum / (signal * (jets - signal)) ** 2, np.float64)
+    ranks = stats.rankdata(scores, axis=0)
+    return np.asarray(ranks.var(axis=0, ddof=1) / (jets * signal * (jets - signal)), np.float64)
 
 
 def _require(splits: Splits) -> None:

@@ -42,6 +42,9 @@ DIGITS = 0.55
 DIGITS_SD = 6.0
 MARGIN_SD = 4.0
 
+MOST_SIGNALS = 20
+"""Of a dataset with more classes, those with most jets."""
+
 KINEMATIC = ("jet_pt", "jet_eta", "jet_phi")
 LEPTONIC = ("Hqql", "Tbl")
 MASSES = ("jet_sdmass", "jet_mass")
@@ -53,7 +56,8 @@ def single_columns(subject: Subject) -> Iterator[Finding]:
     """Rows of the audit: one for each kind of shortcut that is there, or one that says that there is none."""
     splits = subject.splits
     background = background_of(splits)
-    signals = tuple(name for name in splits.test.names if name != background)
+    counts = {name: len(splits.test.rows(name)) for name in splits.test.names if name != background}
+    signals = tuple(sorted(counts, key=counts.__getitem__, reverse=True)[:MOST_SIGNALS])
     yield from judge_columns(measure_columns(splits, signals=signals, background=background))
     yield three_together(splits, signals=signals, background=background)
 
