@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jetassay.errors import ConfigError
+from jetassay.errors import ConfigError, DataError
 from jetassay.tasks.binning import Binning, equal_counts, equal_widths
 
 values = st.lists(st.floats(-1e4, 1e4, width=32), min_size=1, max_size=80).map(lambda each: np.array(each, np.float32))
@@ -62,7 +62,7 @@ def test_edges_that_do_not_rise_are_refused(edges):
 
 
 def test_no_finite_value_is_refused():
-    with pytest.raises(ConfigError, match="no jet has a finite value"):
+    with pytest.raises(DataError, match="no jet has a finite value"):
         equal_counts("x", np.array([np.nan]), within=np.array([np.nan]), bins=2)
 
 
@@ -84,5 +84,5 @@ def test_masses_of_qcd_have_bins_of_ten_gev():
 
 @pytest.mark.parametrize("jets", [[], [0.0, 0.0], [-1.0], [np.nan]])
 def test_values_that_are_not_above_zero_have_no_equal_widths(jets):
-    with pytest.raises(ConfigError, match="not above 0; give the edges"):
+    with pytest.raises(DataError, match="not above 0; give the edges"):
         equal_widths("jet_sdmass", np.array(jets), bins=30)

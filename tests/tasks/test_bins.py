@@ -120,6 +120,15 @@ def test_a_missing_column_is_named_and_costs_nothing_else(jets):
     assert everything.tables == {}
 
 
+def test_a_column_without_a_number_is_a_problem_and_costs_nothing_else(jets):
+    test = jets.splits.test
+    nothing = np.full(len(test), np.nan, np.float32)
+    broken = replace(test, columns={**test.columns, "jet_sdmass": nothing})
+    outcome = bins(Probed(replace(jets.splits, test=broken), jets.probes), backbone="mine")
+    assert outcome.problems == {"jet_sdmass": "bins of jet_sdmass: no jet has a finite value"}
+    assert set(outcome.details) == {"jet_pt", "abs_eta", "multiplicity"}
+
+
 def test_jets_outside_of_given_edges_are_counted(jets):
     outcome = bins(jets, backbone="mine", variables=("jet_pt",), edges={"jet_pt": (600, 700)})
     outside = np.count_nonzero(

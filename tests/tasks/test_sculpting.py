@@ -7,7 +7,7 @@ import pytest
 from observed_jets import probed, without
 from scipy.spatial.distance import jensenshannon
 
-from jetassay.errors import ConfigError
+from jetassay.errors import ConfigError, DataError
 from jetassay.tasks.catalogue import TASKS
 from jetassay.tasks.probe import Probed
 from jetassay.tasks.sculpting import mass_sculpting
@@ -111,9 +111,8 @@ def test_a_dataset_without_the_mass_says_so(jets):
     assert outcome.undefined == {"soft-drop mass": "there are no probes to cut on"}
 
 
-def test_masses_that_are_all_zero_are_a_problem_and_edges_that_fall_an_error(jets, splits_of):
-    outcome = mass_sculpting(probed(splits_of(jets=60), scale=0), backbone="mine")
-    assert outcome.scores == ()
-    assert "not above 0; give the edges" in outcome.problems["soft-drop mass"]
+def test_masses_that_are_all_zero_and_edges_that_fall_are_refused(jets, splits_of):
+    with pytest.raises(DataError, match="not above 0; give the edges"):
+        mass_sculpting(probed(splits_of(jets=60), scale=0), backbone="mine")
     with pytest.raises(ConfigError, match="edges must rise"):
         mass_sculpting(jets, backbone="mine", edges=(100, 50))

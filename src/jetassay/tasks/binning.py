@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jetassay.errors import ConfigError
+from jetassay.errors import ConfigError, DataError
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -60,11 +60,11 @@ def equal_counts(variable: str, values: NDArray[Any], *, within: NDArray[Any], b
     """About equally many of `values` in each bin; the outermost edges hold all of `within`.
 
     Edges are rounded to one hundredth of the power of ten of the largest (10 GeV where that is above 1000 GeV, 1 GeV
-    below), so bins that rounding makes equal become one. Raises `ConfigError` without a finite value.
+    below), so bins that rounding makes equal become one. Raises `DataError` without a finite value.
     """
     values, within = (np.asarray(each, np.float64)[np.isfinite(each)] for each in (values, within))
     if not len(values) or not len(within):
-        raise ConfigError(f"bins of {variable}: no jet has a finite value")
+        raise DataError(f"bins of {variable}: no jet has a finite value")
     largest = float(np.abs(within).max())
     decimals = 2 - int(np.floor(np.log10(largest))) if largest > 0 else 0
     step = 10.0**-decimals
@@ -82,12 +82,12 @@ def equal_counts(variable: str, values: NDArray[Any], *, within: NDArray[Any], b
 def equal_widths(variable: str, values: NDArray[Any], *, bins: int) -> Binning:
     """At most `bins` bins of one width, 1, 2 or 5 times a power of ten, from 0 to beyond 99 % of `values`.
 
-    Raises `ConfigError` where that is not above 0.
+    Raises `DataError` where that is not above 0.
     """
     finite = np.asarray(values, np.float64)[np.isfinite(values)]
     reach = float(np.quantile(finite, 0.99)) if len(finite) else 0.0
     if reach <= 0:
-        raise ConfigError(f"bins of {variable}: 99 % of {len(finite)} values are not above 0; give the edges")
+        raise DataError(f"bins of {variable}: 99 % of {len(finite)} values are not above 0; give the edges")
     power = int(np.floor(np.log10(reach / bins)))
     width, digits = next((m * 10.0**power, -power) for m in (1, 2, 5, 10) if m * 10.0**power * bins >= reach)
     return Binning(variable, np.round(width * np.arange(int(np.ceil(reach / width)) + 1), max(digits, 0)))

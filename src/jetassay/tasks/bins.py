@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from jetassay.errors import DataError
 from jetassay.jets.classes import jet_class
 from jetassay.metrics.intervals import (
     clopper_pearson,
@@ -68,44 +69,56 @@ def bins(
 
     Details hold the `Binning` of each variable, and table "bins" the edges of each `bin`. What a bin has too few jets
     for, and variables that the dataset lacks, are in `undefined`; a note counts the jets outside of given edges.
-    Raises `ConfigError` for edges that do not rise.
+    A variable without a finite value is in `problems`. Raises `ConfigError` for edges that do not rise.
     """
     sample = probed.splits.test
-    undefined: dict[str, str] = {}
-    found: dict[str, Binning] = {}
-    lacking: dict[tuple[str, str], list[str]] = {}
-    notes: list[str] = []
-    scores: list[Score] = []
     if not probed.probes:
         return Outcome((), undefined={"all bins": "there are no probes to look at"}, protocol=PROTOCOL)
     background = next(iter(probed.probes.values())).background_rows
+    undefined: dict[str, str] = {}
+    problems: dict[str, str] = {}
+    found: dict[str, Binning] = {}
     for variable in variables:
         values = values_of(variable, sample)
         if values is None:
             undefined[variable] = "the dataset has no such observed jet column"
             continue
-        given = (edges or {}).get(variable)
-        if given is None:
-            binning = equal_counts(variable, values[background], within=values, bins=n_bins)
-        else:
-            binning = Binning(variable, np.asarray(given, np.float64))
-        found[variable], where = binning, binning.find(values)
-        notes += _outside(binning, where)
+        try:
+            given = (edges or {}).get(variable)
+            found[variable] = (
+                equal_counts(variable, values[background], within=values, bins=n_bins)
+                if given is None
+                else Binning(variable, np.asarray(given, np.float64))
+            )
+        except DataError as error:
+            problems[variable] = str(error)
+    scores, lacking = _measure_all(probed, found, backbone=backbone, seed=seed)
+    notes = tuple(note for each in found.values() for note in _outside(each, sample))
+    tables = [_edges(each, sample, background) for each in found.values()]
+    table = {"bins": pd.concat(tables, ignore_index=True)} if tables else {}
+    return Outcome(tuple(scores), problems, found, undefined | lacking, notes, PROTOCOL, table)
+
+
+def _measure_all(
+    probed: Probed, found: Mapping[str, Binning], *, backbone: str, seed: int
+) -> tuple[list[Score], dict[str, str]]:
+    """Every score, and which bins have too few jets of which signals for what."""
+    scores: list[Score] = []
+    lacking: dict[tuple[str, str], list[str]] = {}
+    for binning in found.values():
+        where = binning.find(_known(binning.variable, probed.splits.test))
         for signal, result in probed.probes.items():
+            of_signal, of_background = where[result.signal_rows], where[result.background_rows]
             for number, name in enumerate(binning.names):
                 part = _InBin(
-                    result.signal_logits[where[result.signal_rows] == number],
-                    result.background_logits[where[result.background_rows] == number],
+                    result.signal_logits[of_signal == number], result.background_logits[of_background == number]
                 )
                 rows, reason = _measure(part, result)
                 facts = {"bin": name, "n_signal": len(part.signal), "n_background": len(part.background)}
                 scores += [_score(result, backbone, seed, {**facts, **row}) for row in rows]
                 if reason:
                     lacking.setdefault((signal, reason), []).append(name)
-    undefined |= _reasons(lacking)
-    table = pd.concat([_edges(each, sample, background) for each in found.values()]) if found else pd.DataFrame()
-    tables = {"bins": table.reset_index(drop=True)} if found else {}
-    return Outcome(tuple(scores), {}, found, undefined, tuple(notes), PROTOCOL, tables)
+    return scores, _reasons(lacking)
 
 
 def _reasons(lacking: Mapping[tuple[str, str], list[str]]) -> dict[str, str]:
@@ -170,7 +183,15 @@ def _score(result: ProbeResult, backbone: str, seed: int, row: Mapping[str, Any]
     return Score(**facts, **row)
 
 
-def _outside(binning: Binning, where: NDArray[np.int64]) -> list[str]:
+def _known(variable: str, sample: Sample) -> NDArray[np.float32]:
+    """The variable of each jet, where it is known that the dataset has it."""
+    values = values_of(variable, sample)
+    assert values is not None
+    return values
+
+
+def _outside(binning: Binning, sample: Sample) -> list[str]:
+    where = binning.find(_known(binning.variable, sample))
     outside = int(np.count_nonzero(where < 0))
     if not outside:
         return []
@@ -181,14 +202,12 @@ def _outside(binning: Binning, where: NDArray[np.int64]) -> list[str]:
 
 
 def _edges(binning: Binning, sample: Sample, background: NDArray[np.int64]) -> pd.DataFrame:
-    values = values_of(binning.variable, sample)
-    assert values is not None
     return pd.DataFrame(
         {
             "variable": binning.variable,
             "bin": list(binning.names),
             "low": binning.edges[:-1],
             "high": binning.edges[1:],
-            "n_background": binning.count(values[background]),
+            "n_background": binning.count(_known(binning.variable, sample)[background]),
         }
     )

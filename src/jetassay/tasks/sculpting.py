@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from jetassay.errors import ConfigError
 from jetassay.jets.classes import jet_class
 from jetassay.metrics.divergence import Sculpting, sculpting
 from jetassay.metrics.intervals import Interval
@@ -77,6 +76,7 @@ def mass_sculpting(
 
     Details: signal -> name of the cut -> `Sculpting`; table "sculpting": the two histograms as fractions of jets. A cut
     that nothing passes, or that ties make looser than asked, is in `undefined`; so is a dataset without the mass.
+    Raises `ConfigError` for edges that do not rise, `DataError` for masses that are all 0.
     """
     sample = probed.splits.test
     mass = sample.columns.get(MASS)
@@ -84,16 +84,10 @@ def mass_sculpting(
         reason = "there are no probes to cut on" if mass is not None else f"the dataset has no column {MASS}"
         return Outcome((), undefined={"soft-drop mass": reason})
     of_background = mass[next(iter(probed.probes.values())).background_rows]
-    try:
-        binning = (
-            equal_widths(MASS, of_background, bins=n_bins)
-            if edges is None
-            else Binning(MASS, np.asarray(edges, np.float64))
-        )
-    except ConfigError as error:
-        if edges is not None:
-            raise
-        return Outcome((), problems={"soft-drop mass": str(error)})
+    if edges is None:
+        binning = equal_widths(MASS, of_background, bins=n_bins)
+    else:
+        binning = Binning(MASS, np.asarray(edges, np.float64))
     every = binning.count(of_background, fold=True)
     scores: list[Score] = []
     undefined: dict[str, str] = {}
