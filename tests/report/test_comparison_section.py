@@ -68,7 +68,7 @@ def test_the_section_says_how_many_tie_and_is_left_out_without_comparisons(frame
     tables = {"comparison": comparisons, "ranks": ranks}
     full = Content(frame=frame, tables=tables, counts=pd.DataFrame(), provenance={}, protocol="")
     shown = comparison.section(full)
-    assert "4 of 7 comparisons are not distinguishable" in shown.blocks[0].text
+    assert "In 4 of 7 comparisons the two are not distinguishable" in shown.blocks[0].text
     assert [each.name for each in shown.figures] == ["verdicts_auc", "verdicts_rejection"]
 
 

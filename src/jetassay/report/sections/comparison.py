@@ -29,8 +29,8 @@ def section(content: Content) -> Section | None:
     for metric in found:
         title = f"Ranks by {METRICS[metric]}"
         blocks.append(content.grouped(rank_cells(ranks, metric), "backbone", title=title))
-    caption = "On how many signals the backbone of the row is better, tied, worse than that of the column."
-    figures = (Figure(f"verdicts_{name}", partial(verdict_figure, comparisons, name), caption) for name in found)
+    blocks.append(Text("On how many signals the backbone of the row is better, tied, worse than that of the column:"))
+    figures = (Figure(f"verdicts_{name}", partial(verdict_figure, comparisons, name)) for name in found)
     blocks.append(Row(tuple(figures)))
     undecided = undecided_cells(comparisons)
     if len(undecided):
@@ -53,8 +53,8 @@ def ranks_text(content: Content, *, width: int) -> str:
 def _tied(comparisons: pd.DataFrame) -> str:
     tied = int((comparisons["verdict"] == TIED).sum())
     return (
-        f"{tied} of {len(comparisons)} comparisons are not distinguishable. A rank such as 1-3 says that the backbone "
-        "may be any of the first three."
+        f"In {tied} of {len(comparisons)} comparisons the two are not distinguishable. A rank such as 1-3 says that "
+        "the backbone may be any of the first three."
     )
 
 
@@ -86,14 +86,14 @@ def verdict_figure(comparisons: pd.DataFrame, metric: str) -> "Drawing":
         a, b = names.index(first), names.index(second)
         lead[a, b], lead[b, a] = (wins - losses) / len(verdicts), (losses - wins) / len(verdicts)
         text[a, b], text[b, a] = f"{wins} {ties} {losses}", f"{losses} {ties} {wins}"
-    size = 1.3 + 0.62 * len(names)
-    figure, axes = plt.subplots(figsize=(size + 0.6, size))
+    size = 0.4 + 0.46 * len(names)
+    figure, axes = plt.subplots(figsize=(size, size))
     sns.heatmap(pd.DataFrame(lead, names, names), vmin=-1, vmax=1, cmap="vlag_r", annot=text, fmt="", square=True,
-                linewidths=0.6, ax=axes, annot_kws={"size": 8}, cbar=False)  # fmt: skip
+                linewidths=0.6, ax=axes, annot_kws={"size": 7}, cbar=False)  # fmt: skip
     axes.set_facecolor("0.92")
-    axes.set_xticklabels(names, rotation=40, ha="right")
-    axes.set_yticklabels(names, rotation=0)
-    axes.set_title(f"{METRICS[metric]}: better, tied, worse")
+    axes.set_xticklabels(names, rotation=40, ha="right", size=8)
+    axes.set_yticklabels(names, rotation=0, size=8)
+    axes.set_title(f"{METRICS[metric]}: better, tied, worse", size=10)
     return figure
 
 
