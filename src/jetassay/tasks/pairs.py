@@ -93,8 +93,8 @@ def rejection_pairs(scores: PairedScores, resampled: Resampled, cuts: Sequence[C
     The p-value is the larger of two: McNemar's exact test, right for few survivors but blind to how the finite number
     of signal jets moved the cuts; and the normal test of the difference of sqrt(survivors + 3/8) by the spread of the
     paired bootstrap, which sets the cuts anew. Roots of counts spread alike, large or small (Anscombe, Biometrika 35
-    (1948) 246). At a working point of 0.99 or 0.995 McNemar alone calls 20 to 60 % of equal backbones different at
-    level 0.05, both together 2 to 4 % (by simulation; a test repeats it).
+    (1948) 246). At a working point of 0.99 or 0.995 with 25 survivors or more, McNemar alone calls 20 to 60 % of equal
+    backbones different at level 0.05, both together 2 to 4 % (by simulation; a test repeats it).
     """
     assert resampled.survivors is not None
     passing = (scores.background >= np.array([cut.score for cut in cuts])[:, None]).astype(np.float64)
