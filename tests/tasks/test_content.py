@@ -10,6 +10,7 @@ from sklearn.preprocessing import StandardScaler
 
 from jetassay.errors import DataError
 from jetassay.tasks.catalogue import TASKS
+from jetassay.tasks.choices import ContentChoice
 from jetassay.tasks.content import OBSERVABLES, content
 from jetassay.tasks.samples import Splits
 
@@ -115,13 +116,31 @@ def test_a_background_that_is_no_label_is_said(splits):
     assert score(outcome, "soft-drop mass, all jets").n_background == 0
 
 
-def test_nan_and_constant_embeddings_and_unknown_observables_are_refused(splits):
+def test_an_embedding_that_collapses_within_the_background_keeps_the_rest(splits):
+    def collapsed(sample):
+        embedding = sample.embedding.copy()
+        embedding[sample.rows("QCD")] = 1
+        return replace(sample, embedding=embedding)
+
+    outcome = content(Splits(**{name: collapsed(each) for name, each in splits.by_name().items()}), backbone="mine")
+    assert set(outcome.problems) == {"QCD alone"}
+    assert score(outcome, "soft-drop mass, all jets").value is not None
+
+
+def test_a_suite_may_name_every_observable_and_no_other():
+    assert ContentChoice(observables=tuple(OBSERVABLES)).observables == tuple(OBSERVABLES)
+    with pytest.raises(ValueError, match="observables"):
+        ContentChoice(observables=("colour",))
+
+
+def test_nan_constant_embeddings_and_unknown_observables_are_named(splits):
     broken = splits.test.embedding.copy()
     broken[3, 2] = np.nan
     with pytest.raises(DataError, match=r"content of 'mine', test sample: .* NaN"):
         content(replace(splits, test=replace(splits.test, embedding=broken)), backbone="mine")
     flat = {name: replace(each, embedding=0 * each.embedding) for name, each in splits.by_name().items()}
-    with pytest.raises(DataError, match="same for all 800 training jets"):
-        content(Splits(**flat), backbone="mine")
+    outcome = content(Splits(**flat), backbone="mine")
+    assert outcome.scores == ()
+    assert "same for all 800 training jets" in outcome.problems["all jets"]
     with pytest.raises(DataError, match="no observable 'colour'"):
         content(splits, backbone="mine", observables=("colour",))

@@ -137,10 +137,14 @@ class CalibrationChoice(Record):
     seed: Seed = 0
 
 
+Observable = Literal["mass", "soft-drop mass", "log pT", "multiplicity", "tau21", "tau32", "displaced tracks"]
+"""What `content` asks embeddings for: the keys of its table of observables."""
+
+
 class ContentChoice(Record):
     """What the embedding holds of jet observables; without a word, of all that the task knows."""
 
-    observables: tuple[str, ...] | None = None
+    observables: tuple[Observable, ...] | None = Field(default=None, min_length=1)
     background: str = BACKGROUND
     seed: Seed = 0
 

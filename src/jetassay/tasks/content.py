@@ -24,6 +24,9 @@ Values = NDArray[np.float32]
 PENALTIES: tuple[float, ...] = tuple(10.0**-power for power in range(9))
 """Strengths of the L2 penalty on standardised dimensions and the mean squared error: 1 to 1e-8."""
 
+ALL_JETS = "all jets"
+"""What a `bin` says of scores over every class."""
+
 FEWEST_JETS = 10
 """Of each split, for a ridge probe; fewer say nothing."""
 
@@ -102,7 +105,7 @@ def content(
     seed:        of shuffling and bootstrap
 
     The `bin` of a score is "tau21, all jets" or "tau21, QCD alone"; details have the same keys. What the dataset lacks,
-    or what does not vary, is in `undefined`. Raises `DataError` for NaN, or for an embedding that does not vary.
+    or what does not vary, is in `undefined`; an embedding that does not vary in `problems`. Raises `DataError` for NaN.
     """
     for name, sample in splits.by_name().items():
         require_finite(sample, f"content of '{backbone}', {name} sample")
@@ -113,43 +116,40 @@ def content(
     scores: list[Score] = []
     details: dict[str, Readable] = {}
     rows: list[dict[str, Any]] = []
-    for where in ("all jets", f"{background} alone"):
+    for where in (ALL_JETS, f"{background} alone"):
         samples = {name: _jets(sample, where, background) for name, sample in splits.by_name().items()}
         short = [f"{len(each)} {name} jets" for name, each in samples.items() if len(each) < FEWEST_JETS]
-        if where != "all jets" and background not in splits.test.names:
+        if where != ALL_JETS and background not in splits.test.names:
             undefined[where] = f"the jets have no label {background}; name their background in [content]"
-            continue
-        if short:
+        elif short:
             undefined[where] = f"{', '.join(short)}; at least {FEWEST_JETS} are needed"
-            continue
-        targets = {name: _targets(sample, there) for name, sample in samples.items()}
-        varying = [k for k in range(len(there)) if all(np.ptp(each[:, k]) > 0 for each in targets.values())]
-        undefined |= {
-            f"{name}, {where}": "it is the same for all jets" for k, name in enumerate(there) if k not in varying
-        }
-        if not varying:
-            continue
-        chosen = {name: each[:, varying] for name, each in targets.items()}
-        for name, (found, facts) in zip((there[k] for k in varying), _read(samples, chosen, seed), strict=True):
-            counts = _counts(samples, background, whole=where == "all jets")
-            shared: dict[str, Any] = {
-                "task": CONTENT.name,
-                "task_version": CONTENT.version,
-                "backbone": backbone,
-                "seed": seed,
-            }
-            scores += [Score(**shared, **counts, bin=f"{name}, {where}", **fact) for fact in facts]
-            details[f"{name}, {where}"] = found
-            rows.append({"observable": name, "jets": where, **_row(found, facts)})
+        else:
+            varying = [name for name in there if all(np.ptp(_target(each, name)) > 0 for each in samples.values())]
+            same = [name for name in there if name not in varying]
+            undefined |= {f"{name}, {where}": "it is the same for all jets" for name in same}
+            facts = _facts(samples, background, whole=where == ALL_JETS)
+            shared: dict[str, Any] = {**facts, "backbone": backbone, "seed": seed}
+            try:
+                read = _read(samples, varying, seed)
+            except DataError as error:
+                problems[where] = str(error)
+                continue
+            for name, (found, numbers) in read.items():
+                scores += [Score(**shared, bin=f"{name}, {where}", **each) for each in numbers]
+                details[f"{name}, {where}"] = found
+                rows.append({"observable": name, "jets": where, **_row(found, numbers)})
     text = PROTOCOL.format(background=background)
     tables = {"content": pd.DataFrame(rows)} if rows else {}
     return Outcome(tuple(scores), problems, details, undefined, (), text, tables)
 
 
 def _read(
-    samples: Mapping[str, Sample], targets: Mapping[str, NDArray[np.float64]], seed: int
-) -> list[tuple[Readable, list[dict[str, Any]]]]:
+    samples: Mapping[str, Sample], names: Sequence[str], seed: int
+) -> dict[str, tuple[Readable, list[dict[str, Any]]]]:
     """Of each observable what was found, and what its scores hold beyond the facts that all share."""
+    if not names:
+        return {}
+    targets = {split: np.stack([_target(each, name) for name in names], axis=1) for split, each in samples.items()}
     stream = np.random.default_rng(seed)
     both = {
         name: np.concatenate([each, *(stream.permutation(each) for _ in range(PERMUTATIONS))], axis=1)
@@ -164,15 +164,15 @@ def _read(
     shuffled = predictions[:, n_targets:].reshape(len(predictions), PERMUTATIONS, n_targets)
     floors = explained(targets["test"][:, None], shuffled)  # (permutations, T)
     ends = np.quantile(floors, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
-    found = []
-    for k, (value, interval) in enumerate(measured):
+    found = {}
+    for k, (name, (value, interval)) in enumerate(zip(names, measured, strict=True)):
         floor = float(floors[:, k].mean())
         of_floor = Interval(float(ends[0, k]), float(ends[1, k]), LEVEL, "permutation")
-        facts = [
+        numbers = [
             {"metric": "r2", "value": value, **bounds(interval)},
             {"metric": "r2_permuted", "value": floor, **bounds(of_floor)},
         ]
-        found.append((Readable(value, floor, PENALTIES[best[k]]), facts))
+        found[name] = Readable(value, floor, PENALTIES[best[k]]), numbers
     return found
 
 
@@ -186,7 +186,7 @@ def _lacking(name: str, splits: Splits) -> str:
 
 
 def _jets(sample: Sample, where: str, background: str) -> Sample:
-    if where == "all jets":
+    if where == ALL_JETS:
         return sample
     return sample.take(sample.rows(background) if background in sample.names else np.empty(0, np.int64))
 
@@ -207,15 +207,12 @@ def _target(sample: Sample, name: str) -> NDArray[np.float64]:
         return observable.function(*(sample.columns[each] for each in observable.of)).astype(np.float64)
 
 
-def _targets(sample: Sample, names: Sequence[str]) -> NDArray[np.float64]:
-    """The observables, float64 (J, T)."""
-    return np.stack([_target(sample, name) for name in names], axis=1) if names else np.empty((len(sample), 0))
-
-
-def _counts(samples: Mapping[str, Sample], background: str, *, whole: bool) -> dict[str, Any]:
+def _facts(samples: Mapping[str, Sample], background: str, *, whole: bool) -> dict[str, Any]:
+    """What all scores of the same jets share."""
     test = samples["test"]
     n_background = len(test.rows(background)) if background in test.names else 0
-    facts = {"n_signal": len(test) - n_background, "n_background": n_background, "n_train": len(samples["train"])}
+    facts: dict[str, Any] = {"task": CONTENT.name, "task_version": CONTENT.version}
+    facts |= {"n_signal": len(test) - n_background, "n_background": n_background, "n_train": len(samples["train"])}
     return facts if whole else {**facts, "background": background}
 
 
