@@ -43,13 +43,13 @@ def fingerprint_files(files: Sequence[DataFile], *, reading: Reading) -> Fingerp
         for chunk in read_chunks(
             file.path,
             schema=reading.schema,
-            needs=tuple(column for cut in reading.selection for column in (cut.column,)),
+            needs=(),
             stop=file.entries,
             entries_per_chunk=ENTRIES_PER_CHUNK,
             max_constituents=_UNCUT,
             on_invalid=reading.on_invalid,
             selection=reading.selection,
-            labelled=False,
+            labelled=reading.labelled,
         ):
             parts.append(fingerprints(chunk.jets))
             owners.append(np.full(len(chunk.jets), number, np.int64))

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from jetassay.audit.array_files import write_arrays
 from jetassay.errors import DataError
 from jetassay.jets.containers import ragged_rows
-from jetassay.jets.converting import ENDINGS, TREE, open_writer
+from jetassay.jets.converting import TREE, open_writer
 from jetassay.jets.dataset import DataFile
 from jetassay.jets.mapped import MappedSource, open_jets
-from jetassay.jets.padded import counter_of
+from jetassay.jets.padded import PaddedSource, counter_of
 from jetassay.jets.schema import Schema
 from jetassay.jets.sources import Ragged, RawChunk, Source, file_format, open_source
 
@@ -51,14 +52,17 @@ def write_shuffled(
     raws = [_read(file.path, entries, schema) for file, entries in zip(files, kept, strict=True) if len(entries)]
     joined = _join(raws)
     observed = _observed_columns(files[0].path, schema)
-    hidden = tuple(name for name in (*joined.lists, *joined.numbers) if name not in observed)
+    names = (*joined.lists, *joined.numbers)
+    in_places = {name.partition("[")[0] for name in names if "[" in name}  # arrays that also come column by column
+    hidden = tuple(
+        name
+        for name in names
+        if name not in in_places and name not in observed and name.partition("[")[0] not in observed
+    )
     order = np.random.default_rng(seed).permutation(len(joined)).astype(np.int64)
     shuffled = _shuffle(joined, hidden, order)
-    form = file_format(files[0].path)
-    assert form != "npz"
-    path = folder / f"copy_000{ENDINGS[form]}"
-    with closing(_raw_source(files[0].path, schema)) as source, open_writer(path, source, to=form) as add:
-        add(shuffled)
+    path = folder / f"copy_000{files[0].path.suffix}"
+    _write(path, shuffled, like=files[0].path, schema=schema)
     changed = [joined.numbers[name] != shuffled.numbers[name] for name in hidden if name in joined.numbers]
     return Shuffled(path, hidden, float(np.any(changed, axis=0).mean()) if changed else 0.0)
 
@@ -71,9 +75,21 @@ def _read(path: Path, entries: IntArray, schema: Schema) -> RawChunk:
         return _take(raw, entries)
 
 
+def _write(path: Path, raw: RawChunk, *, like: Path, schema: Schema) -> None:
+    form = file_format(like)
+    with closing(_raw_source(like, schema)) as source:
+        if form == "npz" or (form == "hdf5" and schema.layouts and not isinstance(source, PaddedSource)):
+            with closing(open_jets(like, schema)) as mapped:
+                assert isinstance(mapped, MappedSource)
+                layout = mapped.layout
+            write_arrays(path, raw, like=like, tree=layout.tree, names=layout.feature_names.values())
+            return
+        with open_writer(path, source, to=form) as add:
+            add(raw)
+
+
 def _raw_source(path: Path, schema: Schema) -> Source:
     """The file under its own names of columns. Raises `NotWritableError` where it could not be written again."""
-    form = file_format(path)
     if schema.tree.startswith("Delphes:"):
         raise NotWritableError(f"{path.name}: Delphes events are read, but not written")
     source = open_jets(path, schema)
@@ -81,14 +97,10 @@ def _raw_source(path: Path, schema: Schema) -> Source:
         layout = source.layout
         source.close()
         tree = layout.tree
-        if form not in ENDINGS or form == "hdf5":
-            raise NotWritableError(
-                f"{path.name}: {form} files in the layout '{layout.title}' are read, but not written"
-            )
         source = open_source(path, tree=tree, feature_names=layout.feature_names)
     else:
         tree = schema.tree
-    if form == "root" and tree != TREE:
+    if file_format(path) == "root" and tree != TREE:
         source.close()
         raise NotWritableError(f"{path.name}: only ROOT files with a tree '{TREE}' are written, not '{tree}'")
     return source
