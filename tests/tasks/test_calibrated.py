@@ -114,6 +114,16 @@ def test_outputs_that_stand_for_nothing_are_named(jets):
     assert both.undefined == {f"{OUTPUTS}, Hbb": "output 0 would stand for signal and background"}
 
 
+@pytest.mark.parametrize("wrong", [np.nan, 1.5, -0.1])
+def test_outputs_that_are_no_probabilities_are_a_problem_and_the_probes_stay(jets, wrong):
+    data = classified(jets)
+    data.splits.test.scores[7, 2] = wrong
+    outcome = calibrated(data, backbone="mine")
+    expected = "1 of 800 test jets have outputs that are no probabilities, the first is row 7"
+    assert outcome.problems == {OUTPUTS: expected}
+    assert set(outcome.details) == {"Hbb, probe"}
+
+
 def test_constant_scores_are_one_bin_and_calibrated(jets):
     outcome = calibrated(classified(jets), backbone="mine")
     assert len(outcome.details["Hbb, probe"].curve.jets) == 1

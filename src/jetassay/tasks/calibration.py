@@ -72,15 +72,17 @@ def calibrated(
     background: what the top label's counts call background
 
     Details: "signal, probe", "signal, own outputs" and "top label" -> `Calibration`; table "calibration": the curves.
-    Own outputs that stand for nothing of the dataset are in `undefined`.
+    Own outputs that stand for nothing of the dataset are in `undefined`, those that are no probabilities in `problems`.
     """
     sample = probed.splits.test
     subjects = [_of_logits(PROBE, each, each.signal_logits, each.background_logits) for each in probed.probes.values()]
     undefined = {} if subjects else {"probes": "there are no probes to look at"}
-    own, missing = _own_outputs(probed, groupings)
-    undefined |= missing
-    subjects += own
-    if sample.scores is not None and set(sample.outputs) == set(sample.names):
+    broken = _broken(sample)
+    if not broken:
+        own, missing = _own_outputs(probed, groupings)
+        undefined |= missing
+        subjects += own
+    if not broken and sample.scores is not None and set(sample.outputs) == set(sample.names):
         subjects.append(_top_label(sample, background))
     scores: list[Score] = []
     details: dict[str, Calibration] = {}
@@ -98,7 +100,17 @@ def calibrated(
         details[f"{signal}, {each.of}" if signal else each.of] = found
         tables.append(_curve(found, each))
     table = {"calibration": pd.concat(tables, ignore_index=True)} if tables else {}
-    return Outcome(tuple(scores), {}, details, undefined, (), PROTOCOL.format(n_bins=n_bins), table)
+    problems = {OUTPUTS: broken} if broken else {}
+    return Outcome(tuple(scores), problems, details, undefined, (), PROTOCOL.format(n_bins=n_bins), table)
+
+
+def _broken(sample: Sample) -> str:
+    """Why the classifier's outputs are no probabilities; empty where they are, or where there are none."""
+    if sample.scores is None:
+        return ""
+    wrong = np.flatnonzero(~((sample.scores >= 0) & (sample.scores <= 1)).all(axis=1))
+    where = f"the first is row {wrong[0]}" if len(wrong) else ""
+    return f"{len(wrong)} of {len(sample)} test jets have outputs that are no probabilities, {where}" if where else ""
 
 
 def _of_logits(of: str, result: Any, signal: FloatArray, background: FloatArray, **facts: Any) -> _Subject:
@@ -144,7 +156,7 @@ def _top_label(sample: Sample, background: str) -> _Subject:
     n_background = len(sample.rows(background)) if background in sample.names else 0
     return _Subject(
         of=TOP_LABEL,
-        probabilities=np.minimum(probabilities.max(axis=1).astype(np.float64), 1.0),
+        probabilities=probabilities.max(axis=1).astype(np.float64),
         outcomes=probabilities.argmax(axis=1) == sample.labels,
         facts={"bin": TOP_LABEL, "n_signal": len(sample) - n_background, "n_background": n_background},
     )
