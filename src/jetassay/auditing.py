@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from jetassay.embeddings.embedded import Embedded
 
 TABLE = "audit"
+NUMBERS = "audit_numbers"
 PROTOCOL = """audit: every backbone embeds a subsample of the test jets again, out of a file of another name with all \
 truth shuffled, in other batches and with empty slots; see docs/audit.md for what each check proves and what not"""
 
@@ -80,11 +81,13 @@ def audit_one(suite: Suite, *, device: str, reporter: Reporter) -> Findings:
 
 
 def outcome_of(findings: Findings) -> Outcome[None]:
-    """The findings as what a task gives: the table `audit`, and each failure as a problem."""
+    """The findings as what a task gives: the tables `audit` and `audit_numbers`, and each failure as a problem."""
     problems: dict[str, str] = {}
     for row in findings.failures:
         problems[row.check] = f"{problems[row.check]} {row.meaning}" if row.check in problems else row.meaning
-    return Outcome((), problems=problems, protocol=PROTOCOL, tables={TABLE: findings.frame()})
+    return Outcome(
+        (), problems=problems, protocol=PROTOCOL, tables={TABLE: findings.frame(), NUMBERS: findings.numbers()}
+    )
 
 
 def require_no_leak(audited: Mapping[str, Findings]) -> None:

@@ -112,3 +112,14 @@ def test_a_failed_forward_pass_of_foreign_code_is_named(jets, monkeypatch):
     assert row.status == "fail"
     assert "constructed: the forward pass on" in row.meaning
     assert "RuntimeError: mat1" in row.meaning
+
+
+def test_every_number_behind_the_figures_is_a_row():
+    findings = Findings(
+        (
+            Finding(check="a", status="pass", figure="", meaning="", numbers={"x": 1, "y": 0.5}),
+            Finding(check="b", status="note", figure="", meaning=""),
+        )
+    )
+    assert findings.numbers().to_dict("list") == {"check": ["a", "a"], "name": ["x", "y"], "value": [1.0, 0.5]}
+    assert Findings(()).numbers().empty

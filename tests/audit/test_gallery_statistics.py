@@ -51,6 +51,7 @@ def test_clean_columns_pass(clean):
     (row,) = of_columns(clean)
     assert (row.check, row.status) == ("single-columns", "pass")
     assert "jet_sdmass" in row.figure
+    assert "Highest of each: jet_pt 0.5" in row.meaning
 
 
 def test_a_label_as_a_jet_column_is_caught(clean):

@@ -97,6 +97,7 @@ def test_labels_of_test_jets_that_reach_a_probe_by_their_keys_are_caught():
     auc = np.full(54, 0.97) + np.random.default_rng(0).normal(0, 0.003, 54)
     assert judged(Draws(auc=auc), what="training labels").status == "fail"
     assert judged(Draws(auc=1 - auc), what="training labels").status == "fail"
+    assert judged(Draws(auc=np.ones(50)), what="training labels").status == "fail"
     assert judged(Draws(auc=np.full(50, 0.5)), what="training labels").status == "pass"
 
 

@@ -132,6 +132,7 @@ def test_the_share_is_what_twins_reach_of_what_exceeds_chance():
     row = judge_twins(found, trained=True)
     assert (row.status, row.figure) == ("note", "AUC 0.850, twins 0.625 ± 0.000")
     assert "from 17% (Zqq) to 50% (Hbb)" in row.meaning
+    assert row.meaning.endswith("Backbone, twins: Hbb 0.900, 0.700 ± 0.020; Zqq 0.800, 0.550 ± 0.020.")
     assert row.numbers["spread, Hbb"] == pytest.approx(0.02)
     assert row.numbers["twins, Zqq"] == pytest.approx(0.55)
 

@@ -149,12 +149,14 @@ for _check in (
         name="too-good",
         proves="no class that cannot be told so well is told from QCD almost perfectly",
         function="jetassay.audit.suspicion:too_good",
+        version=2,
         leak=True,
     ),
     Check(
         name="single-columns",
         proves="no observed column gives a class away, or says how it was selected",
         function="jetassay.audit.singles:single_columns",
+        version=2,
     ),
     Check(
         name="class-dependent-drops",
@@ -165,6 +167,7 @@ for _check in (
         name="untrained-twins",
         proves="the backbone is better than its architecture with random weights, and by how much",
         function="jetassay.audit.twins:untrained_twins",
+        version=2,
         depth="full",
     ),
 ):

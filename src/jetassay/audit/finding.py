@@ -52,6 +52,11 @@ class Findings:
         """One row a finding, columns `COLUMNS`, all text."""
         return findings_frame(self.rows)
 
+    def numbers(self) -> pd.DataFrame:
+        """Every number behind the figures, one a row: columns check, name, value."""
+        rows = [(row.check, name, float(value)) for row in self.rows for name, value in row.numbers.items()]
+        return pd.DataFrame(rows, columns=["check", "name", "value"]).astype({"value": "float64"})
+
     def csv(self) -> str:
         """The same as CSV, with a header."""
         return str(self.frame().to_csv(index=False))

@@ -80,7 +80,7 @@ def judge_columns(columns: Iterable[Column]) -> Iterator[Finding]:
             if strong
             else ("No observed column gives a class away, says how it was selected, or marks it in its last digits.")
         )
-        rows = [("note" if strong else "pass", figure, meaning)]
+        rows = [("note" if strong else "pass", figure, f"{meaning} Highest of each: {_highest(columns)}.")]
     numbers = {f"{each.name}, {each.signal}": _strength(each) for each in columns}
     for status, shown, meaning in rows:
         yield Finding(check="single-columns", status=status, figure=shown or figure, meaning=meaning, numbers=numbers)
@@ -169,6 +169,15 @@ def _is_perfect(column: Column) -> bool:
 def _is_sculpted(column: Column) -> bool:
     cut = column.outside > OUTSIDE and column.p_outside < OUTSIDE_CHANCE
     return cut or _strength(column) > SCULPTED + MARGIN_SD * column.chance
+
+
+def _highest(columns: Iterable[Column]) -> str:
+    """Each column with its highest AUC, and the signal that it has it for."""
+    highest: dict[str, Column] = {}
+    for each in columns:
+        if each.name not in highest or _strength(each) > _strength(highest[each.name]):
+            highest[each.name] = each
+    return ", ".join(f"{name} {_strength(each):.2f} ({each.signal})" for name, each in highest.items())
 
 
 def _named(columns: Iterable[Column]) -> str:

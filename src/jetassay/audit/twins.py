@@ -128,7 +128,7 @@ def judge_twins(found: Twins, *, trained: bool) -> Finding:
         meaning = (
             f"Random weights ({len(means)} seeds) reach {100 * found.share:.0f}% of what the AUC has above chance, "
             f"from {shares[least]:.0f}% ({found.signals[least]}) to {shares[most]:.0f}% ({found.signals[most]}): that "
-            "much is architecture and inputs."
+            f"much is architecture and inputs. Backbone, twins: {_by_signal(found)}."
         )
     return Finding(
         check="untrained-twins",
@@ -137,6 +137,13 @@ def judge_twins(found: Twins, *, trained: bool) -> Finding:
         meaning=meaning,
         numbers=_numbers(found),
     )
+
+
+def _by_signal(found: Twins) -> str:
+    """AUC of the backbone, and mean and spread of the twins', for each signal."""
+    spreads = found.twins.std(axis=0, ddof=1) if len(found.twins) > 1 else np.zeros(len(found.signals))
+    rows = zip(found.signals, found.own, found.twins.mean(axis=0), spreads, strict=True)
+    return "; ".join(f"{name} {own:.3f}, {mean:.3f} ± {spread:.3f}" for name, own, mean, spread in rows)
 
 
 def _numbers(found: Twins) -> dict[str, float]:
