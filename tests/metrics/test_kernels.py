@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import pdist, squareform
 from scipy.stats import ortho_group
+from threadpoolctl import threadpool_limits
 
 from jetassay.errors import DataError
 from jetassay.metrics.kernels import (
@@ -17,6 +18,13 @@ from jetassay.metrics.kernels import (
 )
 
 seeds = st.integers(0, 2**32 - 1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """As tasks run in a suite; threads of small matrices wait for one another on a busy machine."""
+    with threadpool_limits(1):
+        yield
 
 
 def kernel(x, sigma):

@@ -8,6 +8,7 @@ from scipy.stats import ortho_group
 from sklearn.cross_decomposition import CCA
 from sklearn.decomposition import PCA
 from sklearn.linear_model import Ridge
+from threadpoolctl import threadpool_limits
 
 from jetassay.errors import DataError
 from jetassay.metrics.cka import CrossSums
@@ -15,6 +16,13 @@ from jetassay.metrics.maps import FITS, Half, Halves, Judged, Own, ShuffledHalve
 
 seeds = st.integers(0, 2**32 - 1)
 every_measure = pytest.mark.parametrize("fit", FITS)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """As tasks run in a suite; threads of small matrices wait for one another on a busy machine."""
+    with threadpool_limits(1):
+        yield
 
 
 def halves_of(x, y, *, blocks=10, seed=0):

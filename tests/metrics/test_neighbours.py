@@ -4,11 +4,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import ortho_group
 from sklearn.neighbors import NearestNeighbors
+from threadpoolctl import threadpool_limits
 
 from jetassay.errors import DataError
 from jetassay.metrics.neighbours import nearest_jets, overlap, overlap_null
 
 seeds = st.integers(0, 2**32 - 1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """As tasks run in a suite; threads of small matrices wait for one another on a busy machine."""
+    with threadpool_limits(1):
+        yield
 
 
 def mutual(x, y, *, k=10):
