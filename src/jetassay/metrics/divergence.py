@@ -1,7 +1,7 @@
 """Jensen-Shannon divergence between a histogram and that of a part of its jets, and what chance alone makes of it.
 
 JSD(P, Q) = (KL(P || M) + KL(Q || M)) / 2 with M = (P + Q) / 2 and logarithms of base 2 (Lin, IEEE Trans. Inf. Theory 37
-(1991) 145, eq. 4.1 with equal weights): 0 for equal distributions, 1 for those that share no bin, and the square of
+(1991) 145, with equal weights): 0 for equal distributions, 1 for those that share no bin, and the square of
 scipy's `jensenshannon(base=2)`. Empty bins count as they should: 0 log 0 = 0.
 
 It is not negative, so a random part of the jets has a divergence above 0 too: of n jets in K bins, n' random ones have
