@@ -52,7 +52,8 @@ def section(content: Content) -> Section | None:
             "jets are many times the dimensions."
         )
         blocks.append(Figure("cka_convergence", figure, caption))
-    blocks.append(Table(family_cells(overall, pairs), "pair", "Every pair, all test jets", folded=True))
+    if len(overall):
+        blocks.append(Table(family_cells(overall, pairs), "pair", "Every pair, all test jets", folded=True))
     return Section("Similarity by six measures", tuple(blocks), ("Similarity families",))
 
 
