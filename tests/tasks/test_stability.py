@@ -147,4 +147,4 @@ def test_a_suite_that_asks_for_stability_needs_the_probe():
     table |= {"split": {"train": 1, "validation": 1, "test": 1}, "stability": {"halves": 4}}
     with pytest.raises(ValueError, match="stability: made from the probes"):
         Suite.model_validate(table)
-    assert Suite.model_validate(table | {"probe": {}}).chosen["stability"] == {"halves": 4, "resplits": 5, "seed": 0}
+    assert Suite.model_validate(table | {"probe": {}}).chosen["stability"] == {"halves": 4, "resplits": 4, "seed": 0}

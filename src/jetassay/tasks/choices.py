@@ -228,8 +228,8 @@ class StabilityChoice(Record):
     halves: on random halves of the training jets; resplits: on other splits of the files
     """
 
-    halves: int = Field(default=10, ge=2)
-    resplits: int = Field(default=5, ge=2)
+    halves: int = Field(default=8, ge=2)
+    resplits: int = Field(default=4, ge=2)
     seed: Seed = 0
 
 
