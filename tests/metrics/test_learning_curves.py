@@ -78,6 +78,16 @@ def test_two_lines_cross_where_they_do():
     assert (found.share, found.ahead) == (1.0, True)
 
 
+def test_an_end_of_the_interval_that_lies_outside_of_the_curves_is_open():
+    """The second is behind at the end by less than the draws scatter: it may never be overtaken."""
+    first = flat_curve([0.7, 0.8, 0.9], spread=0.05, draws=10, seed=1)
+    second = flat_curve([0.8, 0.85, first.mean[-1] - 0.002], draws=10)
+    found = crossing(first, second, level=0.68)
+    assert 100 < found.low < found.jets < 1000
+    assert found.high is None
+    assert 0.3 < found.share < 0.84
+
+
 def test_curves_that_keep_their_order_do_not_cross():
     found = crossing(flat_curve([0.7, 0.8, 0.9]), flat_curve([0.6, 0.7, 0.89]), level=0.68)
     assert (found.jets, found.low, found.high, found.share, found.ahead) == (None, None, None, 0.0, True)

@@ -79,13 +79,17 @@ def test_a_suite_without_these_tasks_has_none_of_these_sections():
 
 def test_a_learning_curve_is_drawn_from_the_means_against_jets_of_each_class():
     content = content_of(learning_curves())
-    figure = few_shot.curves_figure(
-        content.scores("few-shot")[lambda frame: frame["draw"].isna()], style=styles(content.frame)
-    )
+    means = content.scores("few-shot")[lambda frame: frame["draw"].isna()]
+    rows = [(name, "linear", "Hbb", n, k) for name in NAMES for n in (10, 100) for k in range(101)]
+    draws = pd.DataFrame(rows, columns=["backbone", "head", "signal", "n_per_class", "draw"])
+    draws["auc"] = 0.8 + 0.001 * draws["draw"]
+    figure = few_shot.curves_figure(means, draws=draws, style=styles(content.frame))
     panel = next(axes for axes in figure.axes if "b" in axes.get_title(loc="left"))
     line = panel.lines[0]
     assert list(line.get_xdata()) == [10, 100, 1000]
     assert list(line.get_ydata()) == pytest.approx([0.2, 0.1, 0.05])
+    corners = panel.collections[0].get_paths()[0].vertices[:, 1]
+    assert (corners.min(), corners.max()) == (pytest.approx(1 - 0.884), pytest.approx(1 - 0.816))
     plt.close(figure)
 
 

@@ -100,9 +100,10 @@ def area_weights(jets: NDArray[np.int64]) -> FloatArray:
 class Crossing:
     """Where one mean curve overtakes another for the last time, in training jets of each class.
 
-    jets:  None where the mean curves do not cross; low, high: central interval of it, None where there is no such
-    share: fraction of resamples in which they cross at all
-    ahead: whether the first curve is above at the last number of jets
+    jets:  None where the mean curves do not cross
+    low, high: central interval of it; None where that end lies before the first or beyond the last number of jets
+    share: fraction of resamples in which the curve that is ahead at the end overtakes the other in between
+    ahead: whether that is the first
     """
 
     jets: float | None
@@ -118,7 +119,10 @@ def crossing(
     """The last crossing of two curves of the same draws and test jets, linear in ln n between the numbers of jets.
 
     A resample takes draws with replacement, the same for both curves, and moves the difference of the curves by a
-    normal fluctuation with DeLong's covariance, for the test jets. The interval is that of the resamples that cross.
+    normal fluctuation with DeLong's covariance, for the test jets. Where the curve that is ahead at the end is so
+    throughout a resample, its crossing lies before the first number of jets; where it is behind at the end, beyond the
+    last. The interval holds the central `level` of all resamples.
+
     Raises `DataError` where the curves have other numbers of jets or draws.
     """
     if not np.array_equal(first.jets, second.jets) or first.by_draw.shape != second.by_draw.shape:
@@ -130,14 +134,16 @@ def crossing(
     values, vectors = np.linalg.eigh(covariance)
     moved = stream.normal(size=(resamples, len(values))) * np.sqrt(np.maximum(values, 0)) @ vectors.T
     log_jets = np.log(first.jets)
-    found = last_crossing(difference[:, draws].mean(axis=2).T + moved, log_jets)
-    crossed = found[~np.isnan(found)]
+    resampled = difference[:, draws].mean(axis=2).T + moved
     mean = difference.mean(axis=1)
+    found = np.nan_to_num(last_crossing(resampled, log_jets), nan=-np.inf)
+    found = np.where(resampled[:, -1] * mean[-1] < 0, np.inf, found)
     place = float(last_crossing(mean[None], log_jets)[0])
-    share, ahead = len(crossed) / resamples, bool(mean[-1] > 0)
+    share, ahead = float(np.isfinite(found).mean()), bool(mean[-1] > 0)
     if np.isnan(place):
         return Crossing(None, None, None, share, ahead)
-    low, high = np.exp(np.quantile(crossed, [(1 - level) / 2, (1 + level) / 2])) if len(crossed) else (None, None)
+    ends = np.quantile(found, [(1 - level) / 2, (1 + level) / 2], method="inverted_cdf")
+    low, high = (float(np.exp(end)) if np.isfinite(end) else None for end in ends)
     return Crossing(float(np.exp(place)), low, high, share, ahead)
 
 

@@ -45,8 +45,9 @@ _PROTOCOL = (
     "between 0 and 1, with the standard deviation over draws; 'area_under_curve_over_test_jets' as above.\n"
     "'crossing': the n (of each class) where the mean curves of two backbones cross for the last time, linear in ln n "
     f"between the points; interval from {_RESAMPLES} resamples of the draws (the same for both backbones), each with a "
-    "normal fluctuation of the test jets (DeLong's covariance of the difference), among resamples that cross; "
-    "'crossing_share': the fraction of resamples that cross at all."
+    "normal fluctuation of the test jets (DeLong's covariance of the difference). An end is missing where it lies "
+    "before the first or beyond the last n: the backbone that is ahead at the end was so throughout, or is not yet. "
+    "'crossing_share': the fraction of resamples in which it overtakes the other in between."
 )
 
 

@@ -23,15 +23,17 @@ def section(content: Content) -> Section | None:
     scores = scores[scores["draw"].isna()]
     if not len(scores):
         return None
-    style = styles(content.frame)
+    style, draws = styles(content.frame), content.tables.get("few_shot")
     blocks: list[Block] = []
     for head, rows in scores.assign(head=scores["bin"].fillna("linear")).groupby("head", sort=False):
         how = _HEADS.get(str(head), str(head))
         caption = (
-            f"1 - AUC ({how}) against training jets of each class. Line: mean over random draws; band: standard "
-            "deviation over draws, none where all jets are taken; bars at the end: test jets, 68 %."
+            f"1 - AUC ({how}) against training jets of each class. Line: mean over random draws; band: the middle 68 % "
+            "of the draws, none where all jets are taken; bars at the end: test jets, 68 %."
         )
-        blocks.append(Figure(f"few_shot_{head}", partial(curves_figure, rows, style=style), caption))
+        own = draws[draws["head"] == head] if draws is not None else None
+        draw = partial(curves_figure, rows, draws=own, style=style)
+        blocks.append(Figure(f"few_shot_{head}", draw, caption))
         areas = rows[rows["metric"] == "area_under_curve"]
         if len(areas):
             title = f"Mean AUC over the logarithm of the training jets ({how}); in brackets its spread over draws"
@@ -40,16 +42,17 @@ def section(content: Content) -> Section | None:
         if len(crossings):
             title = (
                 f"Training jets of each class where mean curves cross for the last time ({how}), the 68 % interval, "
-                "and how many of a hundred resamples cross at all"
+                "and how many of a hundred resamples have it; an end that is open lies outside of the curves"
             )
             blocks.append(Table(crossings, "backbones", title=title, folded=True))
     return Section("Learning curves", tuple(blocks), ("Few-shot",))
 
 
-def curves_figure(scores: pd.DataFrame, *, style: dict[str, tuple[str, str]]) -> "Drawing":
+def curves_figure(scores: pd.DataFrame, *, draws: pd.DataFrame | None, style: dict[str, tuple[str, str]]) -> "Drawing":
     """1 - AUC by training jets, both axes logarithmic, a panel for each signal, a colour for each backbone.
 
     scores: means over draws of one head, metrics `auc` and `auc_over_test_jets`; n_train counts both classes
+    draws:  single draws of this head (backbone, signal, n_per_class, auc), for the bands; None for no bands
     """
     curves = scores[scores["metric"] == "auc"]
     signals = in_order(curves["signal"])
@@ -60,9 +63,11 @@ def curves_figure(scores: pd.DataFrame, *, style: dict[str, tuple[str, str]]) ->
             colour, marker = style[name]
             own = scores[(scores["backbone"] == name) & (scores["signal"] == signal)]
             rows = own[own["metric"] == "auc"].sort_values("n_train")
-            jets, value, low, high = numbers(rows, "n_train", "value", "low", "high")
+            jets, value = numbers(rows, "n_train", "value")
             panel.plot(jets / 2, 1 - value, color=colour, marker=marker, markersize=3.5, linewidth=1.2)
-            panel.fill_between(jets / 2, 1 - high, 1 - low, color=colour, alpha=0.15, linewidth=0)
+            if draws is not None:
+                low, high = _band(draws[(draws["backbone"] == name) & (draws["signal"] == signal)])
+                panel.fill_between(low.index, 1 - high, 1 - low, color=colour, alpha=0.15, linewidth=0)
             last = own[own["metric"] == "auc_over_test_jets"].sort_values("n_train").tail(1)
             jets, low, high = numbers(last, "n_train", "low", "high")
             panel.vlines(jets / 2, 1 - high, 1 - low, color=colour, linewidth=1.5)
@@ -74,6 +79,12 @@ def curves_figure(scores: pd.DataFrame, *, style: dict[str, tuple[str, str]]) ->
     figure.supylabel("1 − AUC  (lower is better)", fontsize=10)
     legend(figure, backbones, style)
     return figure
+
+
+def _band(draws: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    """The middle 68 % of the draws by jets of each class: quantiles, since AUCs near 1 scatter more to one side."""
+    grouped = draws.groupby("n_per_class")["auc"]
+    return grouped.quantile(0.16), grouped.quantile(0.84)
 
 
 def area_cells(areas: pd.DataFrame) -> pd.DataFrame:
@@ -90,8 +101,8 @@ def crossing_cells(scores: pd.DataFrame) -> pd.DataFrame:
     shares = scores[scores["metric"] == "crossing_share"].set_index(keys)["value"]
     cells = []
     for _, row in found.iterrows():
-        within = "" if pd.isna(row["low"]) else f" ({row['low']:.0f} to {row['high']:.0f})"
-        cells.append(f"{row['value']:.0f}{within}, {100 * shares[tuple(row[keys])]:.0f} %")
+        low, high = ("…" if pd.isna(row[end]) else f"{row[end]:.0f}" for end in ("low", "high"))
+        cells.append(f"{row['value']:.0f} ({low} to {high}), {100 * shares[tuple(row[keys])]:.0f} %")
     pairs = found["backbone"].astype(str) + " / " + found["backbone_b"].astype(str)
     table = found.assign(cell=cells, pair=pairs).pivot(index="pair", columns="signal", values="cell")
     order = list(dict.fromkeys(pairs))
