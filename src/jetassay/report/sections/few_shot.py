@@ -66,8 +66,8 @@ def curves_figure(scores: pd.DataFrame, *, draws: pd.DataFrame | None, style: di
             jets, value = numbers(rows, "n_train", "value")
             panel.plot(jets / 2, 1 - value, color=colour, marker=marker, markersize=3.5, linewidth=1.2)
             if draws is not None:
-                low, high = _band(draws[(draws["backbone"] == name) & (draws["signal"] == signal)])
-                panel.fill_between(low.index, 1 - high, 1 - low, color=colour, alpha=0.15, linewidth=0)
+                lower, upper = _band(draws[(draws["backbone"] == name) & (draws["signal"] == signal)])
+                panel.fill_between(lower.index, 1 - upper, 1 - lower, color=colour, alpha=0.15, linewidth=0)
             last = own[own["metric"] == "auc_over_test_jets"].sort_values("n_train").tail(1)
             jets, low, high = numbers(last, "n_train", "low", "high")
             panel.vlines(jets / 2, 1 - high, 1 - low, color=colour, linewidth=1.5)
