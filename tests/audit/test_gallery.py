@@ -1,6 +1,7 @@
 """The gallery: one fault at a time, each caught by the check that is meant for it; a clean backbone passes them all."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -27,10 +28,12 @@ from jet_files import audited_jets, changed, subject_of, write_file, write_files
 from jetassay.audit import subsample
 from jetassay.audit.audit import run_check
 from jetassay.audit.catalogue import CHECKS
+from jetassay.audit.static import is_known_truth, schema
 from jetassay.backbones.loading import TorchBackbone, build_module, load_backbone
 from jetassay.errors import LeakageError
 from jetassay.features.recipe import Feature, FeatureSet
 from jetassay.features.sets import FEATURE_SETS
+from jetassay.jets.catalogue import dataset_cards
 from jetassay.jets.schema import SCHEMAS
 
 OURS = (
@@ -134,9 +137,28 @@ def test_a_label_column_among_the_features_is_caught(jets):
 
 
 def test_truth_of_another_dataset_in_the_allow_list_is_caught(jets):
-    schema = SCHEMAS["jetclass"]
-    listed = replace(schema, name="mine", columns=(*schema.columns, "is_signal_new"))
+    jetclass = SCHEMAS["jetclass"]
+    listed = replace(jetclass, name="mine", columns=(*jetclass.columns, "is_signal_new"))
     assert failed(subject_of(Clean(), changed(jets, schema=listed)), ["schema"]) == {"schema"}
+
+
+@pytest.mark.parametrize(
+    "name", ["is_signal_new", "IS_SIGNAL_NEW", "jets[j_t]", "tables[j_t]", "genjet_pt", "jet_label"]
+)
+def test_names_of_labels_and_generator_level_columns_are_known_wherever_they_stand(name):
+    assert is_known_truth(name)
+
+
+@pytest.mark.parametrize("name", ["pt", "PT", "pid", "y", "X[1]", "jets[j_mass_mmdt]", "jets", "jet_sdmass", "btag"])
+def test_names_of_what_is_observed_are_no_truth(name):
+    assert not is_known_truth(name)
+
+
+@pytest.mark.parametrize("name", sorted(dataset_cards()))
+def test_no_dataset_that_ships_lists_truth(name):
+    listed = dataset_cards()[name].make_schema()
+    subject = SimpleNamespace(dataset=SimpleNamespace(schema=listed))
+    assert [row.status for row in schema(subject)] == ["pass"]
 
 
 @pytest.mark.parametrize(

@@ -75,9 +75,12 @@ def gives_label(values: NDArray[np.float32], labels: NDArray[np.int64]) -> bool:
 
 
 def is_known_truth(name: str) -> bool:
-    """Whether `name`, or its last part, is a label or a generator-level column of a dataset that is known here."""
+    """Whether `name`, or what stands in its brackets, is a label or generator-level in a dataset that is known here.
+
+    `jets[j_g]` is known, and so is `j_g` in any other array; of `GenJet.PT` the last part would say nothing.
+    """
     known = _known_truth()
-    return any(part.casefold() in known for part in (name, name_parts(name)[-1]) if len(part) > 1)
+    return any(part in known for part in _names_of(name))
 
 
 def _known_truth() -> frozenset[str]:
@@ -86,7 +89,13 @@ def _known_truth() -> frozenset[str]:
         if isinstance(each, Schema):
             names |= {*each.labels, *each.truth_columns}
             names |= {source for layout in each.layouts for source in layout.labels.sources}
-    return frozenset(part.casefold() for name in names for part in (name, name_parts(name)[-1]) if len(part) > 1)
+    return frozenset(part for name in names for part in _names_of(name))
+
+
+def _names_of(column: str) -> tuple[str, ...]:
+    """In small letters; single letters and numbers are no names."""
+    parts = (column, name_parts(column)[-1]) if "[" in column else (column,)
+    return tuple(part.casefold() for part in parts if len(part) > 1 and not part.isdecimal())
 
 
 def _sources(listed: Schema) -> Iterable[tuple[str, str]]:
