@@ -1,5 +1,7 @@
 """Test jets as other detectors would have seen them: made once, matched to the jets they are, scored in a suite."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from jetassay.progress import Reporter
 from jetassay.run import run_suite
 from jetassay.scoring import sample_of, score_all
 from jetassay.suite import Suite
+from jetassay.tasks.catalogue import TASKS
 from jetassay.varying import embed_variations
 
 QUIET = Reporter(quiet=True)
@@ -141,14 +144,17 @@ def test_jets_that_are_read_from_files_have_no_other_mode(varied, jets_folder):
     assert any("mode=ideal" in reason for reason in scored.undefined)
 
 
-def test_a_suite_shows_it_and_a_second_run_embeds_nothing(shared_home, card, monkeypatch):
-    suite = suite_on(card)
-    first = run_suite(suite, reporter=QUIET).results
-    assert "Robustness, version 1" in first.protocol
+def test_a_suite_shows_it_and_a_second_run_embeds_nothing(card, varied, monkeypatch):
+    results = run_suite(suite_on(card), reporter=QUIET).results
+    assert "Robustness, version 1" in results.protocol
+    rows = results.frame[results.frame["task"] == "robustness"]
+    assert set(rows["bin"]) == {"nominal", "drop=0.3", "without=displacement"}
+    assert "Robustness against another detector" in (results.folder / "report.html").read_text()
     monkeypatch.setattr("jetassay.embeddings.extraction._forward", lambda *_: pytest.fail("embedded again"))
-    second = run_suite(suite, reporter=QUIET).results
-    columns = ["backbone", "bin", "metric", "signal", "value", "low", "high"]
-    assert first.frame[columns].equals(second.frame[columns])
+    suite, splits, embedded, found = varied()
+    again = score_all(suite, embedded, splits, varied=found, reporter=QUIET).scores
+    values = [each.value for each in again if each.task == "robustness"]
+    assert [value for value in values if value is not None] == rows["value"].dropna().tolist()
 
 
 @pytest.mark.parametrize(
@@ -170,6 +176,13 @@ def test_a_table_without_sense_is_refused(tmp_path, robustness, message):
 def test_robustness_needs_the_probes(tmp_path):
     with pytest.raises(ValueError, match=r"robustness: made from the probes; add a table \[probe\]"):
         suite_on(tmp_path / "card.toml", probe=None)
+
+
+def test_a_task_of_a_plug_in_that_takes_perturbed_jets_needs_the_table_too(tmp_path, monkeypatch):
+    other = replace(TASKS["robustness"], name="other")
+    monkeypatch.setitem(TASKS._makers, "other", lambda: other)
+    with pytest.raises(ValueError, match=r"other: made from jets seen otherwise; add a table \[robustness\]"):
+        suite_on(tmp_path / "card.toml", robustness=None, tasks={"other": {}})
 
 
 @pytest.mark.slow

@@ -127,6 +127,9 @@ class Suite(Record):
         wanting = [name for name in self.chosen if name in TASKS and TASKS[name].takes in ("probes", "perturbed")]
         if wanting and self.probe is None:
             raise ValueError(f"{', '.join(wanting)}: made from the probes; add a table [probe]")
+        perturbed = [name for name in wanting if TASKS[name].takes == "perturbed"]
+        if perturbed and self.robustness is None:
+            raise ValueError(f"{', '.join(perturbed)}: made from jets seen otherwise; add a table [robustness]")
         return self
 
     @model_validator(mode="after")

@@ -175,3 +175,17 @@ def test_a_class_without_jets_is_named(score, probed):
 def test_a_variation_has_one_nominal_jet_for_each_of_its_own(probed):
     with pytest.raises(DataError, match="400 jets, but rows of"):
         Variation(probed.splits.test, np.arange(3))
+
+
+def test_an_embedding_that_is_the_same_for_all_jets_has_no_shift(probed):
+    test, rows = probed.splits.test, np.arange(len(probed.splits.test))
+    flat = replace(test, embedding=np.ones_like(test.embedding))
+    without_probes = Probed(replace(probed.splits, test=flat), {})
+    outcome = robustness(Perturbed(without_probes, Variations({"some": Variation(test, rows)})), backbone="a")
+    assert outcome.scores == ()
+    assert "the same for all 400 jets" in outcome.problems["some"]
+
+
+def test_counts_of_a_shift_add_up_to_the_jets(score):
+    scores, _ = score(some=lambda jets: moved(jets, 1))
+    assert (scores["some", "embedding_shift"].n_signal, scores["some", "embedding_shift"].n_background) == (200, 200)

@@ -120,10 +120,12 @@ def robustness(
         except DataError as error:
             problems |= dict.fromkeys(list(group.samples)[1:], str(error))
             continue
-        scores += _shifts(group, shared)
-        found, missing = _separations(perturbed.probed, group, shared, seed=seed)
-        scores += found
-        problems |= missing
+        for found, missing in (
+            _shifts(perturbed.probed, group, shared),
+            _separations(perturbed.probed, group, shared, seed=seed),
+        ):
+            scores += found
+            problems |= missing
     return Outcome(
         tuple(scores), problems, undefined=given.undefined, notes=given.notes, protocol=protocol(jets) if scores else ""
     )
@@ -141,16 +143,24 @@ def _groups(perturbed: Perturbed) -> Iterator[_Group]:
         yield _Group(rows, {nominal: test.take(rows)} | {name: each.sample for name, each in variations.items()})
 
 
-def _shifts(group: _Group, shared: Mapping[str, Any]) -> Iterator[Score]:
+def _shifts(probed: Probed, group: _Group, shared: Mapping[str, Any]) -> tuple[list[Score], dict[str, str]]:
+    """How far the embedding moves in each variation of one group."""
     (_, nominal), *others = group.samples.items()
+    backgrounds = {each.background for each in probed.probes.values()}
+    n_background = sum(len(nominal.rows(name)) for name in backgrounds)
+    counts = {"n_signal": len(nominal) - n_background, "n_background": n_background}
+    scores: list[Score] = []
     for name, sample in others:
         try:
             found = embedding_shift(nominal.embedding, sample.embedding, level=LEVEL)
-        except DataError:  # an embedding that is the same for all jets: the probe says so
-            continue
-        facts: dict[str, Any] = {**shared, "bin": name, "n_signal": len(sample)}
-        yield Score(**facts, metric="embedding_shift", value=found.relative, **bounds(found.relative_interval))
-        yield Score(**facts, metric="embedding_cosine", value=found.cosine, **bounds(found.cosine_interval))
+        except DataError as error:
+            return [], {", ".join(name for name, _ in others): str(error)}
+        facts: dict[str, Any] = {**shared, **counts, "bin": name}
+        scores += [
+            Score(**facts, metric="embedding_shift", value=found.relative, **bounds(found.relative_interval)),
+            Score(**facts, metric="embedding_cosine", value=found.cosine, **bounds(found.cosine_interval)),
+        ]
+    return scores, {}
 
 
 def _separations(
