@@ -57,7 +57,7 @@ def test_help_imports_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("what", ["backbones", "datasets", "tasks", "suites", "features"])
+@pytest.mark.parametrize("what", ["backbones", "datasets", "tasks", "suites", "features", "checks"])
 def test_everything_can_be_listed(home, what):
     result = call("list", what)
     assert result.exit_code == 0

@@ -8,7 +8,7 @@ from jetassay.registry import Broken, Registry
 
 
 def listing(kind: str) -> str:
-    """The entries of one kind: backbones, datasets, tasks, suites or features."""
+    """The entries of one kind: backbones, datasets, tasks, suites, features or checks."""
     if kind not in _LISTINGS:
         raise UnknownNameError(f"There is no listing '{kind}'. Known: {', '.join(_LISTINGS)}.")
     registry, describe = _LISTINGS[kind]()
@@ -63,10 +63,17 @@ def _features() -> tuple[Registry[Any], Callable[[Any], tuple[str, ...]]]:
     return FEATURE_SETS, describe
 
 
+def _checks() -> tuple[Registry[Any], Callable[[Any], tuple[str, ...]]]:
+    from jetassay.audit.catalogue import CHECKS
+
+    return CHECKS, lambda check: (check.depth, "leak" if check.leak else "", check.proves)
+
+
 _LISTINGS: Mapping[str, Callable[[], tuple[Registry[Any], Callable[[Any], tuple[str, ...]]]]] = {
     "backbones": _backbones,
     "datasets": _datasets,
     "tasks": _tasks,
     "suites": _suites,
     "features": _features,
+    "checks": _checks,
 }

@@ -77,7 +77,7 @@ def aligned(rows: list[tuple[str, ...]], *, width: int) -> str:
     """Rows of four cells; the first two columns as wide as they must be, the figure up to a third, the rest wraps."""
     first, second = (max(len(row[column]) for row in rows) for column in (0, 1))
     left = max(width - first - second - 3 * len(_GAP), 40)
-    third = min(max(len(row[2]) for row in rows), left * 2 // 5)
+    third = min(max(len(row[2]) for row in rows), left // 3)
     spaces = first, second, third, left - third
     lines = []
     for row in rows:

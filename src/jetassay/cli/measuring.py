@@ -35,6 +35,7 @@ class Listing(StrEnum):
     TASKS = "tasks"
     SUITES = "suites"
     FEATURES = "features"
+    CHECKS = "checks"
 
 
 class Mode(StrEnum):
