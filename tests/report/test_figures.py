@@ -1,10 +1,11 @@
 """Figures show the numbers of the frame, the right way round."""
 
+import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex
 
-from jetassay.report.figures import auc_figure
+from jetassay.report.figures import auc_figure, save
 
 
 def test_the_bars_of_one_minus_auc_span_the_interval(frame):
@@ -36,3 +37,17 @@ def test_an_auc_of_one_is_shown_as_a_limit_where_a_log_scale_ends(frame):
     heights = [y for line in markers for y in line.get_ydata()]
     plt.close(figure)
     assert heights == [pytest.approx(1 - 0.992)]
+
+
+def test_a_saved_figure_is_small_keeps_its_colours_and_is_forgotten(tmp_path):
+    figure, axes = plt.subplots(figsize=(6, 4))
+    axes.imshow([[k / 400 for k in range(400)]], cmap="cividis", aspect="auto")
+    axes.axhline(0, color="#3f90da", linewidth=9)
+    figure.savefig(tmp_path / "full.png", dpi=150, bbox_inches="tight")
+    path = save(figure, tmp_path / "small.png")
+    assert not plt.get_fignums()
+    assert path.stat().st_size < (tmp_path / "full.png").stat().st_size
+    wanted, got = (plt.imread(tmp_path / f"{name}.png")[:, :, :3] for name in ("full", "small"))
+    assert wanted.shape == got.shape
+    assert np.quantile(abs(wanted - got), 0.99) < 0.02
+    assert abs(wanted - got).mean() < 0.005

@@ -1,6 +1,7 @@
 """Figures of one suite: what the eye should see first; and the colours and markers that all of them share."""
 
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ _STYLES = (
     ("#a96b59", "P"), ("#94a4a2", "X"), ("#e76300", "<"), ("#b9ac70", ">"), ("#92dadd", "*"),
 )  # fmt: skip
 DPI = 150
+_COLOURS = 128
 
 
 def auc_figure(frame: pd.DataFrame, *, task: str = "probe") -> "Figure":
@@ -133,10 +135,17 @@ def _dots(
 
 
 def save(figure: "Figure", path: Path) -> Path:
-    """Write the figure as PNG, whole or not at all, and forget it; gives the path."""
-    import matplotlib.pyplot as plt
+    """Write the figure as PNG of at most 128 colours, whole or not at all, and forget it; gives the path.
 
-    with whole_file(path) as partial:
-        figure.savefig(partial, format="png", dpi=DPI, bbox_inches="tight")
+    A palette takes less than a third of the space, and lines and heat maps look the same: a page holds some 40 figures.
+    """
+    import matplotlib.pyplot as plt
+    from PIL import Image
+
+    drawn = BytesIO()
+    figure.savefig(drawn, format="png", dpi=DPI, bbox_inches="tight")
     plt.close(figure)
+    with Image.open(drawn) as image, whole_file(path) as partial:
+        small = image.convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE)
+        small.save(partial, format="png", optimize=True, dpi=(DPI, DPI))
     return path

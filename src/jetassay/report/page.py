@@ -24,7 +24,7 @@ h1 { margin-bottom: 0; } h2 { margin-top: 2.6rem; border-bottom: 1px solid #8886
 a { color: #3f90da; text-decoration: none; } a:hover { text-decoration: underline; }
 nav ul { columns: 3 18rem; padding-left: 1.2rem; }
 .scroll { overflow-x: auto; margin: .8rem 0; }
-.row { display: flex; flex-wrap: wrap; gap: 1rem; } .row figure { flex: 0 1 auto; }
+.row { display: flex; flex-wrap: wrap; gap: 1rem; } .row figure { flex: 1 1 22rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 caption { text-align: left; font-weight: 600; padding: .4rem 0; }
 th, td { padding: .25rem .6rem; text-align: right; white-space: nowrap; border-bottom: 1px solid #8884; }
