@@ -11,6 +11,7 @@ from test_probe import with_embeddings
 from jetassay.embeddings.threads import one_thread_per_operator
 from jetassay.errors import ConfigError, DataError
 from jetassay.jets.classes import CLASS_NAMES
+from jetassay.tasks.catalogue import TASKS
 from jetassay.tasks.few_shot import TABLE, draws_of, few_shot, jets_per_class
 from jetassay.tasks.heads import HEADS
 from jetassay.tasks.probe import probe_signal
@@ -175,7 +176,7 @@ def test_a_class_with_too_few_jets_costs_no_other_curve(splits_of):
     outcome = few_shot({"x": replace(splits, train=splits.train.take(kept))}, draws=2)
     assert "5 training jets of a class; learning curves begin at 10" in outcome.problems["x, Hcc, linear"]
     assert "0 jets of Tbl" in outcome.problems["x, Tbl, linear"]
-    assert set(outcome.details) == {"x, Hbb, linear"}
+    assert set(outcome.tables[TABLE]["signal"]) == {"Hbb"}
 
 
 def test_a_backbone_without_a_curve_costs_no_other(splits_of):
@@ -186,7 +187,25 @@ def test_a_backbone_without_a_curve_costs_no_other(splits_of):
     outcome = few_shot(samples, signals=["Hbb"], draws=2)
     assert "the same for all 20 training jets of a draw" in outcome.problems["flat, Hbb, linear"]
     assert "hold NaN" in outcome.problems["broken, Hbb, linear"]
-    assert set(outcome.details) == {"x, Hbb, linear"}
+    assert set(outcome.tables[TABLE]["backbone"]) == {"x"}
+
+
+def test_a_single_point_has_no_area_and_says_so(splits_of):
+    outcome = few_shot({"x": splits_of(jets=10)}, signals=["Hbb"])
+    assert outcome.undefined == {"Hbb, area under the curve": "20 training jets make one point"}
+    assert {score.metric for score in outcome.scores} == {"auc", "auc_over_test_jets"}
+
+
+@pytest.mark.parametrize("name", ["knn", "mlp-probe", "multiclass", "few-shot"])
+def test_tasks_on_frozen_embeddings_give_the_metrics_that_the_catalogue_names(splits_of, name):
+    task, splits = TASKS[name], splits_of(jets=20)
+    if task.scope == "suite":
+        outcome = task.load()({"x": splits, "y": splits_of(jets=20, view=1)}, signals=["Hbb"], draws=2)
+    else:
+        outcome = task.load()(splits, backbone="x")
+    assert {score.metric for score in outcome.scores} == set(task.metrics)
+    assert {(score.task, score.task_version) for score in outcome.scores} == {(name, task.version)}
+    assert f"version {task.version}." in outcome.protocol
 
 
 def test_other_jets_and_unknown_heads_are_errors(splits_of):

@@ -1,7 +1,7 @@
 """How quality grows with the number of training jets: learning curves of every backbone, and where they cross."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
@@ -61,10 +61,38 @@ class _Plan:
     """What is drawn, and of what."""
 
     background: str
-    heads: tuple[str, ...]
     draws: int
     smallest: int
     seed: int
+
+
+@dataclass(slots=True)
+class _Found:
+    """What an `Outcome` will hold, as it grows."""
+
+    plan: _Plan
+    scores: list[Score] = field(default_factory=list)
+    draws: list[pd.DataFrame] = field(default_factory=list)
+    problems: dict[str, str] = field(default_factory=dict)
+    undefined: dict[str, str] = field(default_factory=dict)
+
+    def add(self, samples: Mapping[str, Splits], signal: str, head: str) -> None:
+        """The curves of every backbone, and the crossings of every two."""
+        curves: dict[str, LearningCurve] = {}
+        facts: dict[str, Any] = {}
+        for backbone, splits in samples.items():
+            try:
+                curves[backbone], facts = _curve(splits, backbone, signal, head, self.plan)
+            except JetAssayError as error:
+                self.problems[f"{backbone}, {signal}, {head}"] = str(error)
+                continue
+            self.scores += _scores(curves[backbone], facts)
+            self.draws.append(_draws(curves[backbone], backbone=backbone, head=head, signal=signal))
+            if len(curves[backbone].jets) < 2:
+                self.undefined[f"{signal}, area under the curve"] = f"{facts['n_train']} training jets make one point"
+        for first, second in combinations(curves, 2):
+            pair = {**facts, "backbone": first, "backbone_b": second, "n_train": None}
+            self.scores += _crossing(curves[first], curves[second], pair)
 
 
 def few_shot(
@@ -76,7 +104,7 @@ def few_shot(
     draws: int = DRAWS,
     smallest: int = SMALLEST,
     seed: int = 0,
-) -> Outcome[LearningCurve]:
+) -> Outcome[None]:
     """Learning curves of every backbone and signal, and the crossings of every two; `protocol` says how.
 
     samples:  backbone name -> its embeddings of the same jets in the same order
@@ -85,38 +113,23 @@ def few_shot(
     draws:    random choices of training jets; smallest: jets of each class where the curves begin
     seed:     of the draws, of networks, and of the resampling of crossings
 
-    Details: "BACKBONE, SIGNAL, HEAD" -> its `LearningCurve`. A curve that cannot be made is in `problems`. Raises
-    `DataError` where the samples are not of the same jets in the same order, `ConfigError` for an unknown head.
+    A curve that cannot be made is in `problems`, an area that a single point does not have in `undefined`. Curves of
+    one signal are held at a time: 8 bytes for each backbone, point and test jet of it. Raises `DataError` where the
+    samples are not of the same jets in the same order, `ConfigError` for an unknown head.
     """
     unknown = sorted(set(heads) - set(HEADS))
     if unknown:
         raise ConfigError(f"few-shot: unknown heads {', '.join(unknown)}; known: {', '.join(HEADS)}")
     for split in ("train", "validation", "test"):
         same_jets({name: splits.by_name()[split] for name, splits in samples.items()})
-    plan = _Plan(background=background, heads=tuple(heads), draws=draws, smallest=smallest, seed=seed)
     names = next(iter(samples.values())).test.names
-    scores: list[Score] = []
-    rows: list[pd.DataFrame] = []
-    problems: dict[str, str] = {}
-    details: dict[str, LearningCurve] = {}
+    found = _Found(_Plan(background=background, draws=draws, smallest=smallest, seed=seed))
     for signal in signals if signals is not None else [name for name in names if name != background]:
-        for head in plan.heads:
-            curves: dict[str, LearningCurve] = {}
-            for backbone, splits in samples.items():
-                try:
-                    curves[backbone], facts = _curve(splits, backbone, signal, head, plan)
-                except JetAssayError as error:
-                    problems[f"{backbone}, {signal}, {head}"] = str(error)
-                    continue
-                scores += _scores(curves[backbone], facts)
-                rows.append(_draws(curves[backbone], backbone=backbone, head=head, signal=signal))
-                details[f"{backbone}, {signal}, {head}"] = curves[backbone]
-            for first, second in combinations(curves, 2):
-                facts |= {"backbone": first, "backbone_b": second, "n_train": None}
-                scores += _crossing(curves[first], curves[second], facts)
+        for head in heads:
+            found.add(samples, signal, head)
     said = protocol(smallest=smallest, draws=draws, seed=seed)
-    tables = {TABLE: pd.concat(rows, ignore_index=True)} if rows else {}
-    return Outcome(tuple(scores), problems, details, protocol=said, tables=tables)
+    tables = {TABLE: pd.concat(found.draws, ignore_index=True)} if found.draws else {}
+    return Outcome(tuple(found.scores), found.problems, undefined=found.undefined, protocol=said, tables=tables)
 
 
 def jets_per_class(train: Labelled, *, smallest: int) -> tuple[int, ...]:

@@ -105,7 +105,7 @@ def neighbours(
 def nearest(queries: FloatArray, jets: FloatArray, *, k: int) -> FloatArray:
     """Euclidean distances (Q, k) from each of Q queries to its k nearest of the jets (J, D), the nearest first.
 
-    Exact but for the rounding of |a|^2 - 2 a.b + |b|^2 in float64, some 1e-7 of the embeddings' length; k <= J.
+    Exact but for the rounding of |a|^2 - 2 a.b + |b|^2 in float64, some 1e-8 of the embeddings' length; k <= J.
     """
     found = np.empty((len(queries), k))
     squares = (jets**2).sum(axis=1)

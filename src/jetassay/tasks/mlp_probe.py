@@ -22,7 +22,7 @@ FloatArray = NDArray[np.float64]
 STARTS = 3
 """Networks of one signal, from as many seeds."""
 
-PROTOCOL = (
+_PROTOCOL = (
     f"MLP probe, version {MLP_PROBE.version}. For each signal class, a network of one hidden layer ({HIDDEN} units, "
     "ReLU) is trained on frozen embeddings of that class and of QCD alone, standardised by the training jets, both "
     f"classes weighing the same: AdamW, rate {RATE:g}, decay {DECAY:g}, batches of {BATCH}, at most {MOST_EPOCHS} "
@@ -37,7 +37,7 @@ PROTOCOL = (
 
 def protocol(starts: int = STARTS) -> str:
     """The definition behind every number of this task, to be shown beside it."""
-    return PROTOCOL.format(starts=starts)
+    return _PROTOCOL.format(starts=starts)
 
 
 @dataclass(frozen=True, slots=True)
