@@ -1,5 +1,7 @@
 """All layers of the backbones of a suite, from one pass over the first test jets, to scores and a table."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
@@ -13,6 +15,7 @@ from jetassay.layering import embed_layers
 from jetassay.progress import Reporter
 from jetassay.scoring import score_all
 from jetassay.suite import Suite
+from jetassay.tasks.catalogue import LAYERS, TASKS
 
 QUIET = Reporter(quiet=True)
 
@@ -105,3 +108,11 @@ def test_backbones_without_layers_are_refused_by_name(home, jets_folder, changes
 def test_a_suite_that_asks_for_what_cannot_be_is_refused(jets_folder, changes, message):
     with pytest.raises(ValidationError, match=message):
         suite_on(jets_folder, **changes)
+
+
+def test_a_plug_in_that_takes_layers_needs_the_table(jets_folder, monkeypatch):
+    other = replace(LAYERS, name="other")
+    monkeypatch.setattr("jetassay.suite.TASKS", {"other": other, **TASKS})
+    with pytest.raises(ValidationError, match=r"other: made from all layers of backbones; add a table \[layers\]"):
+        suite_on(jets_folder, layers=None, tasks={"other": {}})
+    assert suite_on(jets_folder, tasks={"other": {}}).chosen["other"] == {}

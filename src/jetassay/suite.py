@@ -130,6 +130,9 @@ class Suite(Record):
         perturbed = [name for name in wanting if TASKS[name].takes == "perturbed"]
         if perturbed and self.robustness is None:
             raise ValueError(f"{', '.join(perturbed)}: made from jets seen otherwise; add a table [robustness]")
+        of_layers = [name for name in self.chosen if name in TASKS and TASKS[name].takes == "layers"]
+        if of_layers and self.layers is None:
+            raise ValueError(f"{', '.join(of_layers)}: made from all layers of backbones; add a table [layers]")
         return self
 
     @model_validator(mode="after")

@@ -137,6 +137,13 @@ def test_canonical_correlations_ignore_a_linear_map_that_keeps_all_components():
     assert value("svcca", x, stretched) == pytest.approx(value("svcca", x, y), abs=1e-9)
 
 
+def test_regression_hardly_sees_how_its_inputs_are_mixed_where_jets_are_many():
+    x, y = related(18, jets=4000)
+    mixed = x @ np.random.default_rng(18).normal(size=(6, 6))
+    assert value("cross_r2", mixed, y) == pytest.approx(value("cross_r2", x, y), abs=0.002)
+    assert abs(value("cross_r2", y, mixed) - value("cross_r2", y, x)) > 0.02
+
+
 @every_measure
 def test_unrelated_embeddings_are_unlike_where_the_usual_estimate_calls_them_alike(fit):
     stream = np.random.default_rng(7)

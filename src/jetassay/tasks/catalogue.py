@@ -22,7 +22,7 @@ class Task:
               "suite": called once, as function({backbone: what it takes}, *, seed, ...)
     takes:    what it takes of a backbone: "test", a `Sample`; "splits", a `Splits`; "probes", a `Probed`, which needs
               the suite's [probe]; "perturbed", a `Perturbed`, which needs it too;
-              "layers", a `Layers` of those backbones that the task's table names
+              "layers", a `Layers` of those backbones that the suite's [layers] names
     metrics:  what its scores are called
     of:       "embedding": its scores belong to the layer that is the embedding; "outputs": to the classifier's outputs
     version:  rises whenever a number may move
