@@ -8,7 +8,7 @@ from matplotlib import pyplot as plt
 
 from jetassay.errors import JetAssayError
 from jetassay.report import page as module
-from jetassay.report.content import CONTROLS, TRAINED, Content, Figure, Section, Table, Text
+from jetassay.report.content import CONTROLS, TRAINED, Content, Figure, Fold, Row, Section, Table, Text
 from jetassay.report.page import write_page
 from jetassay.report.sections import leaderboard, sections
 from jetassay.tasks.score import COLUMNS, Context, Score, result_frame
@@ -77,6 +77,7 @@ def test_a_failed_check_is_red_and_text_cannot_be_markup(tmp_path, monkeypatch):
 
 
 def test_figures_are_drawn_once_saved_and_old_ones_removed(tmp_path, monkeypatch):
+    before = plt.get_fignums()
     (tmp_path / "figures").mkdir()
     (tmp_path / "figures" / "old.png").write_bytes(b"old")
     text = page_of(
@@ -85,7 +86,7 @@ def test_figures_are_drawn_once_saved_and_old_ones_removed(tmp_path, monkeypatch
     assert [path.name for path in (tmp_path / "figures").iterdir()] == ["line.png"]
     assert text.count("data:image/png;base64,") == 1
     assert "<figcaption>A line</figcaption>" in text
-    assert not plt.get_fignums()
+    assert plt.get_fignums() == before
 
 
 @pytest.mark.parametrize("what", ["section", "figure"])
@@ -102,3 +103,13 @@ def test_what_is_missing_stands_first_on_the_page_and_what_is_not_defined_is_no_
     assert first.blocks == (Text("alpha, probe, Hbb: too few jets.", "failure"),)
     assert (Text("beta: zero-shot: no classifier."),) in [each.blocks for each in others]
     assert sections(content_of(frame))[0].title != first.title
+
+
+def test_what_is_folded_is_on_the_page_with_its_figures(tmp_path, monkeypatch):
+    part = Section("Mine", (Fold("More", (Text("Words."), Row((Figure("a", line),)))), Figure("b", line)))
+    assert [each.name for each in part.figures] == ["a", "b"]
+    text = page_of(part, tmp_path=tmp_path, monkeypatch=monkeypatch).read_text()
+    folded = text.split("<details><summary>More</summary>")[1].split("</details>")[0]
+    assert "Words." in folded
+    assert folded.count("<img") == 1
+    assert text.count("<img") == 2

@@ -107,7 +107,15 @@ class Row:
     figures: tuple[Figure, ...]
 
 
-Block = Text | Table | Figure | Row
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """Blocks that are shown on a click on the title."""
+
+    title: str
+    blocks: "tuple[Block, ...]"
+
+
+Block = Text | Table | Figure | Row | Fold
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,5 +134,17 @@ class Section:
     @property
     def figures(self) -> tuple[Figure, ...]:
         """Every figure in it, in order."""
-        parts = [block.figures if isinstance(block, Row) else (block,) for block in self.blocks]
-        return tuple(each for part in parts for each in part if isinstance(each, Figure))
+        return _figures(self.blocks)
+
+
+def _figures(blocks: tuple[Block, ...]) -> tuple[Figure, ...]:
+    found: tuple[Figure, ...] = ()
+    for block in blocks:
+        match block:
+            case Figure():
+                found += (block,)
+            case Row(figures):
+                found += figures
+            case Fold(blocks=inner):
+                found += _figures(inner)
+    return found

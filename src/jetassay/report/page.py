@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jetassay.errors import JetAssayError
-from jetassay.report.content import FAIL, Block, Content, Figure, Row, Section, Table, Text
+from jetassay.report.content import FAIL, Block, Content, Figure, Fold, Row, Section, Table, Text
 from jetassay.report.figures import DPI, save
 from jetassay.report.sections import sections
 from jetassay.report.sections.definitions import anchor_of
@@ -121,6 +121,8 @@ def _block(block: Block, drawn: Mapping[str, Path]) -> str:
         return f"<p class={block.kind}{anchor}>{html.escape(block.text)}</p>"
     if isinstance(block, Table):
         return _table(block)
+    if isinstance(block, Fold):
+        return _folded(block.title, "".join(_block(each, drawn) for each in block.blocks))
     if isinstance(block, Row):
         return f"<div class=row>{''.join(_figure(each, drawn[each.name]) for each in block.figures)}</div>"
     return _figure(block, drawn[block.name])
@@ -137,7 +139,11 @@ def _table(table: Table) -> str:
         rows.append(f"<tr>{''.join(_cell(str(cell)) for cell in (name, *row))}</tr>")
     caption = f"<caption>{html.escape(table.title)}</caption>" if table.title and not table.folded else ""
     body = f'<div class="scroll {table.kind}"><table>{caption}<tr>{head}</tr>{"".join(rows)}</table></div>'
-    return f"<details><summary>{html.escape(table.title)}</summary>{body}</details>" if table.folded else body
+    return _folded(table.title, body) if table.folded else body
+
+
+def _folded(title: str, body: str) -> str:
+    return f"<details><summary>{html.escape(title)}</summary>{body}</details>"
 
 
 def _cell(text: str) -> str:

@@ -15,6 +15,7 @@ looked up with `.get`), and never computes a score. A section is a title and blo
   figure; draw backbones in `styles(content.frame)[name]` = (colour, marker) of `report/figures.py`, classes in the
   colours of `jets/classes.py`; sizes in inches are those on paper at 96 points an inch: 10.5 wide fills the page, 5.2
   is half of it, for a `Row` of two
+- `Fold("What is in it", blocks)`: shown on a click, for what few readers need
 - `Section(title, blocks, definitions=("Linear probe",))`: the first words of the paragraph in the task's `protocol`
 
 Keep the figure's function free of `Content`: it takes frames, so that a test can call it on a small one.
@@ -51,21 +52,21 @@ SECTIONS: tuple[Callable[[Content], Section | None], ...] = (
     missing.section,
     audit.section,
     leaderboard.probe,
-    ladder.section,
-    multiclass.section,
-    few_shot.section,
     leaderboard.zero_shot,
     comparison.section,
     stability.section,
     published.section,
-    similarity.section,
-    similarity_families.section,
-    layers.section,
+    ladder.section,
+    multiclass.section,
+    few_shot.section,
     bins.section,
     sculpting.section,
     calibration.section,
-    content.section,
     robustness.section,
+    content.section,
+    similarity.section,
+    similarity_families.section,
+    layers.section,
     throughput.section,
     jets.section,
     missing.undefined,

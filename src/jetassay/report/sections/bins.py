@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from jetassay.jets.classes import in_order
-from jetassay.report.content import Block, Content, Figure, Section, Text
+from jetassay.report.content import Block, Content, Figure, Fold, Section, Text
 from jetassay.report.figures import styles
 from jetassay.report.panels import label, legend, log_axis, numbers, panels, points, trained
 from jetassay.report.tables import REJECTION, background_of
@@ -55,12 +55,14 @@ def section(content: Content) -> Section | None:
     )
     for variable in unique["variable"].drop_duplicates():
         name, bins = LABELS.get(variable, variable), unique[unique["variable"] == variable]
-        here = rows[rows["bin"].isin(bins["bin"])]
+        here, figures = rows[rows["bin"].isin(bins["bin"])], []
         for metric, caption in captions.items():
             draw = partial(binned_figure, here[here["metric"] == metric], bins, metric=metric, style=style)
-            blocks.append(Figure(f"bins_{variable}_{metric}", draw, f"In bins of {_plain(name)}: {caption}"))
+            figures.append(Figure(f"bins_{variable}_{metric}", draw, f"In bins of {_plain(name)}: {caption}"))
         draw = partial(turn_on_figure, trained(here[here["metric"].isin(_TURN_ON)], content), bins, style=style)
-        blocks.append(Figure(f"bins_{variable}_turn_on", draw, f"In bins of {_plain(name)}: {turn_on}"))
+        figures.append(Figure(f"bins_{variable}_turn_on", draw, f"In bins of {_plain(name)}: {turn_on}"))
+        first = variable == unique["variable"].iloc[0]
+        blocks += figures if first else [Fold(f"In bins of {_plain(name)}", tuple(figures))]
     return Section("In bins of the jet", tuple(blocks), ("Bins",))
 
 

@@ -5,6 +5,7 @@ from typing import Literal
 
 import pandas as pd
 
+from jetassay.jets.classes import in_order
 from jetassay.report.content import Block, Content, Section, Table, Text
 from jetassay.report.published import Number, published
 from jetassay.report.pulls import Pair, data_differs, pairs
@@ -96,7 +97,8 @@ def _context(content: Content) -> Iterator[Block]:
     groups = dict.fromkeys(table.index, f"as published on {dataset}")
     for task, heading in _OURS.items():
         ours = _measured(content, task).drop(index=list(groups), errors="ignore")
-        ours = ours[[not content.is_control(name) for name in ours.index]].reindex(columns=table.columns)
+        trained = [name for name in content.backbones if name in ours.index and not content.is_control(name)]
+        ours = ours.reindex(index=trained, columns=table.columns)
         groups |= dict.fromkeys(ours.index, heading)
         table = pd.concat([table, ours])
     differs = data_differs(theirs[0], content)
@@ -115,7 +117,10 @@ def _networks(numbers: list[Number]) -> pd.DataFrame:
         name = number.model + (", fine-tuned" if number.how == "fine-tuned" else "") + size
         cells.setdefault(name, {}).setdefault(_column(number), value_text(number))
         told |= {name} if number.signal else set()
-    return pd.DataFrame.from_dict({name: row for name, row in cells.items() if name in told}, orient="index")
+    table = pd.DataFrame.from_dict({name: row for name, row in cells.items() if name in told}, orient="index")
+    signals = in_order(dict.fromkeys(number.signal for number in numbers if number.signal))
+    order = {_column(number): signals.index(number.signal) if number.signal else -1 for number in numbers}
+    return table[sorted(table.columns, key=lambda name: order[str(name)])]
 
 
 def _column(number: Number) -> str:

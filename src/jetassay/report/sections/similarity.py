@@ -4,10 +4,16 @@ from functools import partial
 
 from jetassay.report.content import Content, Figure, Row, Section
 from jetassay.report.figures import cka_figure
+from jetassay.tasks.catalogue import SIMILARITY_FAMILIES
 
 
 def section(content: Content) -> Section | None:
-    """Debiased linear CKA of all pairs, over all test jets and within the background."""
+    """Debiased linear CKA of all pairs, over all test jets and within the background.
+
+    Left out where the suite measures similarity by several measures, of which this is one.
+    """
+    if len(content.scores(SIMILARITY_FAMILIES.name)):
+        return None
     samples = sorted(content.scores("similarity", "cka")["bin"].dropna().unique(), reverse=True)
     if not samples:
         return None
