@@ -79,6 +79,7 @@ def change_figure(changes: pd.DataFrame, *, style: dict[str, tuple[str, str]]) -
         axes.set_xlim(-0.6, len(names) - 0.4)
         for edge in range(len(names) - 1):
             axes.axvline(edge + 0.5, color="0.9", linewidth=0.6, zorder=0)
-    figure.supylabel("change of AUC", fontsize=10)
+    for axes in grid[:: min(3, len(signals))]:  # the first of each row
+        axes.set_ylabel("change of AUC")
     legend(figure, backbones, style)
     return figure
