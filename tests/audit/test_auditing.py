@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 from jetassay import auditing
 from jetassay.audit.catalogue import CHECKS
 from jetassay.cli import app
-from jetassay.errors import LeakageError
+from jetassay.errors import ConfigError, LeakageError
 from jetassay.progress import Reporter
 from jetassay.run import run_suite
-from jetassay.suite import Suite, audit_suite
+from jetassay.suite import Suite, audit_suite, suites
 
 
 @pytest.fixture(scope="module")
@@ -79,11 +79,13 @@ def test_a_leak_stops_the_suite_when_its_results_are_on_disk(home, folder, tmp_p
     assert "splits" in (home / "workspace/reports/mine/report.html").read_text()
 
 
-def test_a_suite_without_an_audit_is_possible_and_says_nothing_of_it(home, folder):
+def test_a_suite_may_do_without_an_audit_and_has_one_otherwise(home, folder):
     suite = suite_on(folder, audit=False)
     assert suite.audit is None
-    outcome = run_suite(suite, reporter=Reporter(quiet=True))
-    assert "audit" not in outcome.results.tables
+    assert auditing.audit_all(suite, {"tiny-1": None}, dataset=None, splits={}, reporter=Reporter(quiet=True)) == {}
+    with pytest.raises(ConfigError, match=r"suite 'mine' has no \[audit\]"):
+        auditing.audit_one(suite.model_copy(update={"backbones": ("tiny-1",)}), device="cpu", reporter=Reporter())
+    assert all(each.audit is not None for each in suites().values())
 
 
 def test_the_command_prints_one_aligned_table_or_csv_and_its_exit_code_is_the_verdict(home, folder, monkeypatch):
