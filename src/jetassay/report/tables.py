@@ -11,7 +11,12 @@ import pandas as pd
 
 from jetassay.jets.classes import BACKGROUND, in_order, jet_class
 
-DISCRIMINATION = {"probe": "linear probe", "zero-shot": "the classifier's own outputs"}
+DISCRIMINATION = {
+    "probe": "linear probe",
+    "knn": "k nearest neighbours",
+    "mlp-probe": "one hidden layer",
+    "zero-shot": "the classifier's own outputs",
+}
 """Tasks that measure every signal against the background, in the order of the report, and how figures call them."""
 
 MULTICLASS = {"accuracy": "accuracy", "macro_ovo_auc": "macro one-vs-one AUC", "log_loss": "log-loss"}
