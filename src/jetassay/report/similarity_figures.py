@@ -60,8 +60,11 @@ def bins_figure(scores: pd.DataFrame, pairs: Sequence[tuple[str, str]], bins: Se
         (frozenset((row["backbone"], row["backbone_b"])), row["bin"]): row["value"] for row in scores.to_dict("records")
     }
     values = np.array([[_number(found.get((frozenset(pair), where))) for where in bins] for pair in pairs])
-    figure, axes = plt.subplots(figsize=(WIDTH, 1.2 + 0.27 * len(pairs)), layout="constrained")
-    image = _heat(axes, values, size=8, aspect="auto")
+    height = 1.2 + 0.27 * len(pairs)
+    figure, axes = plt.subplots(figsize=(WIDTH, height))
+    figure.subplots_adjust(left=0.3, right=1, top=1, bottom=0.9 / height)  # matplotlib's layouts draw everything twice
+    largest = float(np.nan_to_num(values).max(initial=0))
+    image = _heat(axes, values, size=8, aspect="auto", top=max(math.ceil(10 * largest) / 10, 0.2))
     _ticks(axes, [f"{first} – {second}" for first, second in pairs], bins)
     figure.colorbar(image, ax=axes, pad=0.01)
     return figure
@@ -79,7 +82,8 @@ def layers_figure(table: pd.DataFrame) -> "Figure":
     for first, second, value in zip(firsts, seconds, table["value"], strict=True):
         values[place[first], place[second]] = values[place[second], place[first]] = value
     side = min(2.2 + 0.42 * len(keys), WIDTH)
-    figure, axes = plt.subplots(figsize=(side + 0.8, side), layout="constrained")
+    figure, axes = plt.subplots(figsize=(side + 0.8, side))
+    figure.subplots_adjust(left=0.22, right=0.98, top=1, bottom=0.2)
     image = _heat(axes, values, size=8 if len(keys) < 20 else 6)
     labels = [f"{backbone}  {layer}" for backbone, layer in keys]
     _ticks(axes, labels, labels)
@@ -159,13 +163,16 @@ def _curves(axes: "Axes", table: pd.DataFrame, colour: Any, name: str, *, by_nam
         axes.plot(chosen["n_jets"], chosen["value"], ".", color=colour, markersize=2, alpha=0.6)
 
 
-def _heat(axes: "Axes", values: NDArray[np.float64], *, size: float, aspect: str = "equal") -> "AxesImage":
-    """Cells coloured from 0 to 1 with two decimals in them; a value below 0 is printed, in the colour of 0."""
-    image = axes.imshow(values, vmin=0, vmax=1, cmap="cividis", aspect=aspect)  # type: ignore[arg-type]
+def _heat(
+    axes: "Axes", values: NDArray[np.float64], *, size: float, aspect: str = "equal", top: float = 1.0
+) -> "AxesImage":
+    """Cells coloured from 0 to `top` with two decimals in them; a value below 0 is printed, in the colour of 0."""
+    image = axes.imshow(values, vmin=0, vmax=top, cmap="cividis", aspect=aspect)  # type: ignore[arg-type]
     for (row, column), value in np.ndenumerate(values):
         if math.isfinite(value):
             text = f"{value:.2f}".replace("-0.00", "0.00")
-            axes.text(column, row, text, ha="center", va="center", fontsize=size, color="black" if value > 0.6 else "w")
+            colour = "black" if value > 0.6 * top else "white"
+            axes.text(column, row, text, ha="center", va="center", fontsize=size, color=colour)
     for spine in axes.spines.values():
         spine.set_visible(False)
     return image

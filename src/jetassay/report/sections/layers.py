@@ -12,7 +12,7 @@ def section(content: Content) -> Section | None:
     if table is None or not len(table):
         return None
     figures = []
-    for metric, where in (("linear_cka", "all"), ("rbf_cka", "all"), ("linear_cka", None), ("rbf_cka", None)):
+    for metric, where in (("linear_cka", "all"), ("linear_cka", None), ("rbf_cka", "all")):
         inside = table["bin"] == where if where is not None else table["bin"] != "all"
         chosen = table[(table["metric"] == metric) & inside]
         if not len(chosen):
