@@ -23,7 +23,7 @@ SHUFFLED = "shuffled-labels"
 
 def probe(content: Content) -> Section | None:
     """The linear probe."""
-    return _section(content, "probe", "Linear probe")
+    return _section(content, "probe", "Linear probe", "Shuffled labels")
 
 
 def zero_shot(content: Content) -> Section | None:
@@ -31,7 +31,7 @@ def zero_shot(content: Content) -> Section | None:
     return _section(content, "zero-shot", "Zero-shot")
 
 
-def _section(content: Content, task: str, definition: str) -> Section | None:
+def _section(content: Content, task: str, *definitions: str) -> Section | None:
     frame = content.frame
     if not len(content.scores(task)):
         return None
@@ -49,7 +49,7 @@ def _section(content: Content, task: str, definition: str) -> Section | None:
     if len(together):
         blocks.append(content.grouped(together, "backbone", title="All classes together"))
     title = f"Each signal against {background_of(frame)}: {DISCRIMINATION[task]}"
-    return Section(title, tuple(blocks), (definition,))
+    return Section(title, tuple(blocks), definitions)
 
 
 def _with_shuffled(table: Table, content: Content) -> Table:
