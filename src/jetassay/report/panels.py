@@ -74,7 +74,7 @@ def legend(figure: "Figure", names: Iterable[str], styles: Mapping[str, tuple[st
 
 def numbers(rows: pd.DataFrame, *names: str) -> list[NDArray[np.float64]]:
     """Columns as float64, NaN where there is no number."""
-    return [rows[name].astype("float64").to_numpy(na_value=np.nan) for name in names]
+    return [np.asarray(rows[name].astype("float64").to_numpy(na_value=np.nan), np.float64) for name in names]
 
 
 def points(
@@ -101,7 +101,8 @@ def log_axis(axis: "Axis") -> None:
     """A logarithmic axis, after all is drawn, whose numbers can be read however many powers of ten it spans."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-    axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+    set_scale = axis.axes.set_xscale if axis is axis.axes.xaxis else axis.axes.set_yscale
+    set_scale("log")
     low, high = axis.get_view_interval()
     axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 300 else (1,)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
