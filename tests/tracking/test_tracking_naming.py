@@ -172,3 +172,11 @@ def test_pairs_on_one_signal_stay_in_the_table():
     facts |= {"signal": "Hbb", "background": "QCD"}
     assert not named(Score(**facts, metric="auc_difference", backbone_b="part-mini")).numbers
     assert set(named(Score(**facts, metric="auc_rank")).numbers) == {"comparison_auc_rank/Hbb_vs_QCD"}
+
+
+def test_of_the_six_similarities_those_of_all_jets_are_tracked_and_of_layers_none():
+    pair = {"task": "similarity-families", "task_version": 1, "backbone": "part-mini", "backbone_b": "mlp"}
+    found = [Score(**pair, metric="svcca", value=0.5, bin=where) for where in ("all", "QCD", "all, residual")]
+    layer = {"task": "layers", "task_version": 1, "metric": "cka_to_embedding", "backbone": "mlp", "bin": "all"}
+    found += [Score(**layer, layer=name, value=value) for name, value in (("hidden-1", 0.5), ("hidden-2", 0.6))]
+    assert list(named(*found).numbers) == ["similarity-families_svcca/part-mini_vs_mlp"]

@@ -226,9 +226,9 @@ class ShuffledHalves:
     """
 
     def __init__(self, embeddings: Mapping[str, NDArray[Any]], *, seed: int) -> None:
-        self._stream = np.random.SeedSequence(seed)
+        self._seed = seed
         jets = len(next(iter(embeddings.values())))
-        order = np.random.default_rng(self._stream).permutation(jets)
+        order = np.random.default_rng(np.random.SeedSequence(seed)).permutation(jets)
         self._rows = tuple(np.array_split(order, 2))
         self._sides = {name: [_side(each[rows], name) for rows in self._rows] for name, each in embeddings.items()}
 
@@ -236,7 +236,7 @@ class ShuffledHalves:
         """(measure, whether the second embedding is mapped to the first) -> its null over `draws` shuffles."""
         observed = self._measure(first, second, [np.arange(len(rows)) for rows in self._rows])
         shuffled = []
-        for child in self._stream.spawn(draws):
+        for child in np.random.SeedSequence(self._seed).spawn(draws):
             stream = np.random.default_rng(child)
             shuffled.append(self._measure(first, second, [stream.permutation(len(rows)) for rows in self._rows]))
         return {

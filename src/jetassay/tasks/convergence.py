@@ -18,7 +18,7 @@ DRAWS, MOST_DRAWN = 3, 2048
 """Random subsets at each step up to `MOST_DRAWN` jets; beyond, one scatters little."""
 
 NOISE = ("independent Gaussian", "independent Gaussian'")
-NOISE_WIDTH = 128
+NOISE_WIDTH, MOST_NOISE = 128, 16384
 
 _MAPS = tuple(fit for fit in FITS if fit != "cross_r2")
 COLUMNS = ("backbone", "backbone_b", "metric", "estimator", "n_jets", "draw", "value")
@@ -35,21 +35,28 @@ def ladder(jets: int) -> tuple[int, ...]:
 def convergence(embeddings: Embeddings, *, seed: int = 0) -> pd.DataFrame:
     """The table `cka_convergence`: debiased and biased linear CKA of every pair at each step of the ladder.
 
-    For two independent Gaussian embeddings of 128 dimensions, `procrustes` and `svcca` stand beside them, "held out"
-    (the map judged on other jets) and "in sample" (as it is often computed). Columns are `COLUMNS`.
+    For two independent Gaussian embeddings of 128 dimensions (to 16384 jets), `procrustes` and `svcca` stand beside
+    them, "held out" (the map judged on other jets) and "in sample" (as it is often computed). Columns are `COLUMNS`.
     """
     jets = len(next(iter(embeddings.values())))
     stream = np.random.default_rng([seed, 2])
-    noise = {name: stream.standard_normal((jets, NOISE_WIDTH), dtype=np.float32) for name in NOISE}
+    size = min(jets, MOST_NOISE), NOISE_WIDTH
+    noise = {name: stream.standard_normal(size, dtype=np.float32) for name in NOISE}
     found: list[dict[str, Any]] = []
     for step in ladder(jets):
         for draw in range(DRAWS if step <= min(MOST_DRAWN, jets - 1) else 1):
-            rows = np.sort(stream.permutation(jets)[:step])
             facts = {"n_jets": step, "draw": draw}
-            few = {name: each[rows] for name, each in embeddings.items()}
-            found += [facts | row for row in _of_subset(few, ())]
-            found += [facts | row for row in _of_subset({name: each[rows] for name, each in noise.items()}, _MAPS)]
+            found += [facts | row for row in _of_subset(_some(embeddings, step, stream), ())]
+            if step <= MOST_NOISE:
+                found += [facts | row for row in _of_subset(_some(noise, step, stream), _MAPS)]
     return pd.DataFrame(found, columns=list(COLUMNS))
+
+
+def _some(embeddings: Embeddings, jets: int, stream: np.random.Generator) -> Embeddings:
+    """The same jets of all embeddings, drawn at random; all of them without a copy."""
+    there = len(next(iter(embeddings.values())))
+    rows = np.sort(stream.permutation(there)[:jets])
+    return embeddings if jets == there else {name: each[rows] for name, each in embeddings.items()}
 
 
 def _of_subset(embeddings: Embeddings, maps: tuple[str, ...]) -> Iterator[dict[str, Any]]:

@@ -118,7 +118,7 @@ def similarity_families(  # noqa: PLR0913 - the keys of a suite's table
     tables: dict[str, pd.DataFrame] = {}
     reference = next(iter(samples.values()))
     for name, rows in _bins(reference, background, within).items():
-        chosen = {backbone: sample.take(rows) for backbone, sample in samples.items()}
+        chosen = samples if name == ALL else {backbone: each.take(rows) for backbone, each in samples.items()}
         sound = _sound(chosen, name, found)
         if len(sound) < 2:
             continue
@@ -143,7 +143,7 @@ def _bins(reference: Sample, background: str, within: Sequence[str] | None) -> d
     return {ALL: np.arange(len(reference)), **found}
 
 
-def _sound(samples: Mapping[str, Sample], name: str, found: _Found) -> dict[str, Sample]:
+def _sound(samples: Mapping[str, Sample], name: str, found: _Found) -> Mapping[str, Sample]:
     """The backbones that can be compared on these jets; the others become problems."""
     jets = len(next(iter(samples.values())))
     if jets < FEWEST_JETS:
@@ -179,7 +179,7 @@ def _regress(samples: Mapping[str, Sample], name: str, plan: _Plan, found: _Foun
         facts = _facts(reference, len(reference), plan) | {"bin": where, "backbone": backbone}
         found.scores.append(Score(**facts, metric="explained", value=share))
         if share < MOST_EXPLAINED:
-            left[backbone] = residuals(sample.embedding, basis)
+            left[backbone] = residuals(sample.embedding, basis).astype(np.float32)
         else:
             found.undefined[f"{backbone}, {where}"] = f"{', '.join(plan.regress_out)} explain all of its embedding"
     if len(left) > 1:
