@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from jetassay.report.panels import log_axis
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -119,7 +121,8 @@ def convergence_figure(
         _curves(right, chosen, palette(number % 10), f"{first} – {second}", by_name=True)
     right.set_title("backbones, linear CKA: full debiased, dashed biased", fontsize=10, loc="left")
     for axes in (left, right):
-        axes.set(xscale="log", xlabel="jets", ylim=(-0.05, 1.0))
+        log_axis(axes.xaxis)
+        axes.set(xlabel="jets", ylim=(-0.05, 1.0))
         axes.axhline(0, color="0.6", linewidth=0.8)
         axes.grid(color="0.93")
         axes.set_axisbelow(True)
