@@ -245,8 +245,9 @@ def _scores(measured: Iterable[Likeness], name: str, reference: Sample, plan: _P
 
 def _facts(reference: Sample, jets: int, plan: _Plan) -> dict[str, Any]:
     """What all scores on `jets` of these jets share; a subset is drawn again as the measure drew it."""
-    few = reference.take(subset(len(reference), jets, plan.seed))
-    n_background = len(few.rows(plan.background)) if plan.background in few.names else 0
+    labels = reference.labels[subset(len(reference), jets, plan.seed)]
+    number = reference.names.index(plan.background) if plan.background in reference.names else -1
+    n_background = int(np.count_nonzero(labels == number))
     return {
         "task": SIMILARITY_FAMILIES.name,
         "task_version": SIMILARITY_FAMILIES.version,
