@@ -31,6 +31,11 @@ def test_each_jet_is_in_one_pair_at_most():
     assert pairs([[1, 2, 3, 4, 5]], [[1, 2, 3], [4, 5]]) == [(0, 0)]
 
 
+def test_a_jet_that_was_split_into_equal_parts_is_neither_of_them():
+    assert pairs([[1, 2, 3, 4, 5, 6]], [[1, 2, 3], [4, 5, 6]]) == []
+    assert pairs([[1, 2], [3, 4], [7, 8]], [[1, 2, 3, 4], [7, 8]]) == [(2, 1)]
+
+
 def test_a_measurement_that_occurs_twice_says_nothing():
     assert pairs([[1, 1, 1], [2, 3]], [[1, 4], [2, 3]]) == [(1, 1)]
 

@@ -21,8 +21,7 @@ def match_jets(first: Jets, second: Jets) -> tuple[IntArray, IntArray]:
     pairs, shared = np.unique(jets[0][ours] * max(len(second), 1) + jets[1][theirs], return_counts=True)
     rows, others = np.divmod(pairs, max(len(second), 1))
     total = [np.bincount(each, minlength=len(side)) for each, side in zip(jets, (first, second), strict=True)]
-    best = [_largest(shared, of, size) for of, size in ((rows, len(first)), (others, len(second)))]
-    mutual = (shared == best[0][rows]) & (shared == best[1][others])
+    mutual = _is_most(shared, of=rows, jets=len(first)) & _is_most(shared, of=others, jets=len(second))
     same = mutual & (2 * shared > np.minimum(total[0][rows], total[1][others]))
     return rows[same], others[same]
 
@@ -37,7 +36,13 @@ def _tracks(jets: Jets) -> tuple[NDArray[np.int64], IntArray]:
     return found[count == 1], jet[measured][row[count == 1]]
 
 
-def _largest(values: IntArray, of: IntArray, size: int) -> IntArray:
-    largest = np.zeros(size, np.int64)
-    np.maximum.at(largest, of, values)
-    return largest
+def _is_most(shared: IntArray, *, of: IntArray, jets: int) -> NDArray[np.bool_]:
+    """Whether each pair shares more tracks than any other pair of its jet; of two that share equally many, none does.
+
+    of: the jet of each pair
+    """
+    most = np.zeros(jets, np.int64)
+    np.maximum.at(most, of, shared)
+    found = shared == most[of]
+    alone: NDArray[np.bool_] = found & (np.bincount(of[found], minlength=jets)[of] == 1)
+    return alone
