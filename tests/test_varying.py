@@ -146,7 +146,7 @@ def test_jets_that_are_read_from_files_have_no_other_mode(varied, jets_folder):
 
 def test_a_suite_shows_it_and_a_second_run_embeds_nothing(card, varied, monkeypatch):
     results = run_suite(suite_on(card), reporter=QUIET).results
-    assert "Robustness, version 1" in results.protocol
+    assert "Robustness, version 2" in results.protocol
     rows = results.frame[results.frame["task"] == "robustness"]
     assert set(rows["bin"]) == {"nominal", "drop=0.3", "without=displacement"}
     assert "Robustness against another detector" in (results.folder / "report.html").read_text()

@@ -154,6 +154,28 @@ def test_what_could_not_be_made_is_named_and_the_others_go_on(probed):
     assert {each.bin for each in outcome.scores} == {"nominal", "a"}
 
 
+def test_one_broken_variation_costs_no_other_of_the_same_jets(probed):
+    test, rows = probed.splits.test, np.arange(len(probed.splits.test))
+    broken = replace(test, embedding=np.full_like(test.embedding, np.inf))
+    variations = {"a": Variation(moved(test, 1), rows), "b": Variation(broken, rows)}
+    outcome = robustness(Perturbed(probed, Variations(variations)), backbone="a")
+    assert set(outcome.problems) == {"b"}
+    assert "robustness of 'a', b: the embeddings of 400 of 400 jets" in outcome.problems["b"]
+    assert {each.bin for each in outcome.scores} == {"nominal", "a"}
+    nowhere = Probed(replace(probed.splits, test=broken), probed.probes)
+    outcome = robustness(Perturbed(nowhere, Variations(variations)), backbone="a")
+    assert set(outcome.problems) == {"a", "b"}
+    assert not outcome.scores
+
+
+def test_every_change_lies_in_its_interval(score):
+    """Small noise moves a few jets right at the cut, which bootstrap draws move too."""
+    scores, _ = score(**{f"noise {k}": lambda jets, k=k: moved(jets, 0.02, seed=k) for k in range(40)})
+    changes = [each for (_, metric), each in scores.items() if metric.endswith("_change")]
+    assert len(changes) == 80
+    assert all(each.low <= each.value <= each.high for each in changes)
+
+
 def test_a_working_point_beyond_the_jets_is_named_and_the_auc_is_kept(score, probed):
     labels = probed.splits.test.labels
     one_signal = np.sort(np.append(np.flatnonzero(labels == 0), np.flatnonzero(labels == 1)[0]))

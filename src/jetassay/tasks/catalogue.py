@@ -144,7 +144,7 @@ CONTENT = Task(
 
 ROBUSTNESS = Task(
     name="robustness",
-    version=1,
+    version=2,
     description="probes of jets as they are, on the same test jets as another detector would have seen them",
     scope="backbone",
     takes="perturbed",

@@ -1,7 +1,7 @@
 """What becomes of a probe when the same jets are seen by another detector: its decisions, its AUC, the embedding."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -29,9 +29,9 @@ _PROTOCOL = (
     f"Robustness, version {ROBUSTNESS.version}. Probes are fitted on jets as they are, and scored on {{jets}} as "
     "another detector would have seen them; 'bin' names how, 'nominal' are the same jets as they were. 'auc_change' "
     "and 'background_efficiency_change': after minus before on the same jets, the cut at the class's working point set "
-    f"anew by the signal jets of each; interval: paired bootstrap of {DRAWS} draws, or where that cannot vary, the "
-    "two exact intervals taken apart. 'signal_flips' and 'background_flips': fraction of jets that change sides of "
-    "the cut that all nominal test jets set; interval: Clopper-Pearson. "
+    f"anew by the signal jets of each; interval: paired bootstrap of {DRAWS} draws, stretched to the value where that "
+    "lies beyond, or where it cannot vary, the two exact intervals taken apart. 'signal_flips' and 'background_flips': "
+    "fraction of jets that change sides of the cut that all nominal test jets set; interval: Clopper-Pearson. "
     "'embedding_shift': root mean square distance that embeddings move, over that between two jets of the sample at "
     "random (0: not at all, 1: as far as to another jet). 'embedding_cosine': mean cosine of the embeddings before and "
     "after, from the sample's mean before. Their intervals: normal, over jets.\n"
@@ -114,15 +114,13 @@ def robustness(
     problems, scores = dict(given.problems), list[Score]()
     shared = {"backbone": backbone, "seed": seed, "task": ROBUSTNESS.name, "task_version": ROBUSTNESS.version}
     for group in _groups(perturbed):
-        try:
-            for name, sample in group.samples.items():
-                require_finite(sample, f"robustness of '{backbone}', {name}")
-        except DataError as error:
-            problems |= dict.fromkeys(list(group.samples)[1:], str(error))
+        sound, wrong = _sound(group, backbone)
+        problems |= wrong
+        if len(sound.samples) < 2:
             continue
         for found, missing in (
-            _shifts(perturbed.probed, group, shared),
-            _separations(perturbed.probed, group, shared, seed=seed),
+            _shifts(perturbed.probed, sound, shared),
+            _separations(perturbed.probed, sound, shared, seed=seed),
         ):
             scores += found
             problems |= missing
@@ -141,6 +139,20 @@ def _groups(perturbed: Perturbed) -> Iterator[_Group]:
         rows = next(iter(variations.values())).rows
         nominal = NOMINAL if not number else f"{NOMINAL} for {', '.join(variations)}"
         yield _Group(rows, {nominal: test.take(rows)} | {name: each.sample for name, each in variations.items()})
+
+
+def _sound(group: _Group, backbone: str) -> tuple[_Group, dict[str, str]]:
+    """The group without samples that hold NaN or infinity, and why; nothing is left where the nominal one does."""
+    wrong = {}
+    for name, sample in group.samples.items():
+        try:
+            require_finite(sample, f"robustness of '{backbone}', {name}")
+        except DataError as error:
+            wrong[name] = str(error)
+    nominal, *others = group.samples
+    if nominal in wrong:
+        return replace(group, samples={}), dict.fromkeys(others, wrong[nominal])
+    return replace(group, samples={name: each for name, each in group.samples.items() if name not in wrong}), wrong
 
 
 def _shifts(probed: Probed, group: _Group, shared: Mapping[str, Any]) -> tuple[list[Score], dict[str, str]]:
@@ -209,8 +221,9 @@ def _of_signal(
         yield Score(**here, metric="auc", value=values[row], **bounds(alone[row]))
         if row:
             same = all(np.array_equal(side[row], side[0]) for side in (paired.signal, paired.background))
-            interval = _change(drawn.auc[:, row] - drawn.auc[:, 0], alone[row], alone[0], same=same)
-            yield Score(**here, metric="auc_change", value=values[row] - values[0], **bounds(interval))
+            value = values[row] - values[0]
+            interval = _holding(value, _change(drawn.auc[:, row] - drawn.auc[:, 0], alone[row], alone[0], same=same))
+            yield Score(**here, metric="auc_change", value=value, **bounds(interval))
         if paired.signal_efficiency is not None:
             yield from _at_working_point(result, paired, drawn, row, here)
 
@@ -233,7 +246,7 @@ def _at_working_point(
     value = cuts[0].background_efficiency - cuts[1].background_efficiency
     apart = [clopper_pearson(cut.n_survivors, cut.n_background, level=LEVEL) for cut in cuts]
     same = all(np.array_equal(*each) for each in zip(*sides, strict=True))
-    interval = _change(change, *apart, same=same)
+    interval = _holding(value, _change(change, *apart, same=same))
     yield Score(**at, metric="background_efficiency_change", value=value, **bounds(interval))
     nominal = [cut.score for cut in result.cuts if cut.requested == point]
     for side, scores in (("signal", paired.signal), ("background", paired.background)) if nominal else ():
@@ -259,6 +272,12 @@ def _change(drawn: FloatArray, after: Interval, before: Interval, *, same: bool)
     assert after.high is not None
     assert before.high is not None
     return Interval(after.low - before.high, after.high - before.low, LEVEL, f"{after.method}, apart")
+
+
+def _holding(value: float, interval: Interval) -> Interval:
+    """The interval stretched to the value. Draws move the cut, and a few jets right at it may be all that changed."""
+    assert interval.high is not None
+    return Interval(min(interval.low, value), max(interval.high, value), interval.level, interval.method)
 
 
 def _percentiles(drawn: FloatArray, *, method: str = "paired-bootstrap") -> Interval:
