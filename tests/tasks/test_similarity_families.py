@@ -11,7 +11,10 @@ from jetassay.tasks.catalogue import SIMILARITY_FAMILIES
 from jetassay.tasks.choices import Anchor
 from jetassay.tasks.convergence import NOISE, convergence, ladder
 from jetassay.tasks.families import FAMILIES
+from jetassay.tasks.residuals import residuals, spline_basis
 from jetassay.tasks.similarity_families import COPY, similarity_families
+
+JETS = 520  # of each class; residuals need 512 for the 16 directions of three columns
 
 
 def with_columns(sample):
@@ -40,7 +43,7 @@ def one_thread():
 
 @cache
 def outcome_of(sample_of):
-    return similarity_families(views(sample_of, "a", "b", "c"), permutations=9)
+    return similarity_families(views(sample_of, "a", "b", "c", jets=JETS), permutations=9)
 
 
 @pytest.fixture
@@ -57,7 +60,7 @@ def test_every_family_compares_every_pair_in_every_bin(outcome):
             assert set(scores) == pairs | both
             for score in scores.values():
                 assert score.low <= score.value <= score.high
-                assert score.n_signal + score.n_background == (300 if "all" in where else 150)
+                assert score.n_signal + score.n_background == (2 * JETS if "all" in where else JETS)
     assert {score.metric for score in outcome.scores} == set(SIMILARITY_FAMILIES.metrics)
     assert not outcome.problems
     assert not outcome.undefined
@@ -74,7 +77,7 @@ def test_null_and_p_value_stand_beside_all_jets_and_the_background(outcome):
 
 
 def test_linear_cka_is_that_of_the_metric(sample_of, outcome):
-    samples = views(sample_of, "a", "b", "c")
+    samples = views(sample_of, "a", "b", "c", jets=JETS)
     rows = samples["a"].rows("QCD")
     expected = debiased_cka(samples["a"].embedding[rows], samples["c"].embedding[rows])
     assert by_pair(outcome, "linear_cka", "QCD")["a", "c"].value == pytest.approx(expected, abs=1e-9)
@@ -124,8 +127,24 @@ def test_columns_that_are_not_there_make_residuals_undefined_and_nothing_else(sa
     assert not similarity_families(samples, permutations=1, regress_out=()).undefined
 
 
+def test_residuals_of_too_few_jets_are_undefined_for_they_would_be_alike_by_themselves(sample_of):
+    samples = views(sample_of, "a", "b", jets=100)
+    for seed, name in enumerate(samples):
+        noise = np.random.default_rng(seed).normal(size=(200, 60)).astype(np.float32)
+        samples[name] = replace(samples[name], embedding=noise)
+    reference = samples["a"]
+    basis = spline_basis(reference.columns, list(reference.columns))
+    left = [residuals(each.embedding, basis) for each in samples.values()]
+    assert debiased_cka(*left) > 0.015  # 60 * 16 / 200^2 = 0.024, where unrelated embeddings should have 0
+    outcome = similarity_families(samples, permutations=1)
+    assert "takes 512 jets, 32 for each of 16 directions, and there are 200" in outcome.undefined["all, residual"]
+    assert not [each for each in outcome.scores if "residual" in each.bin]
+    some = similarity_families(samples, permutations=1, regress_out=("jet_pt",))
+    assert by_pair(some, "linear_cka", "all, residual")
+
+
 def test_an_embedding_that_is_the_columns_has_no_residual_and_costs_no_other_pair(sample_of):
-    samples = views(sample_of, "a", "b")
+    samples = views(sample_of, "a", "b", jets=JETS)
     only = np.stack([samples["a"].columns["jet_pt"], samples["a"].columns["multiplicity"]], axis=1)
     outcome = similarity_families(samples | {"columns": replace(samples["a"], embedding=only)}, permutations=1)
     assert "explain all of its embedding" in outcome.undefined["columns, all, residual"]

@@ -66,7 +66,7 @@ def batch_edges(jets: int) -> NDArray[np.int64]:
 
 
 class KernelSums:
-    """Unbiased HSIC of all pairs of embeddings, batch by batch; memory does not grow with the jets of a batch.
+    """Unbiased HSIC of all pairs of embeddings, batch by batch; of each, E by E numbers of E embeddings are kept.
 
     widths: bandwidth sigma of each embedding's kernel, in the units of the embedding
     """

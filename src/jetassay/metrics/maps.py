@@ -13,8 +13,8 @@ Three measures of the same jets' embeddings X (J, p) and Y (J, q), each centred 
 Computed on the jets that the map was fitted to, all three are far above 0 for unrelated embeddings: a rotation, a
 canonical direction or a regression always finds something in noise. Here the jets are dealt into two halves; the map
 comes from one half and is judged on the other, then the other way round, and the two results are averaged. So
-unrelated embeddings have 0 on average (cross_r2 slightly less), and a finite sample can only make a value smaller,
-never larger, than that of infinitely many jets.
+unrelated embeddings have 0 on average (cross_r2 slightly less), and a finite sample can on average only make a value
+smaller than that of infinitely many jets, never larger.
 
 Everything follows from covariances of each half, which are sums over jets: see `cka.CrossSums`.
 """

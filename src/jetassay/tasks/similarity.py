@@ -13,6 +13,7 @@ from jetassay.jets.classes import BACKGROUND
 from jetassay.metrics.cka import CHUNK, FEWEST_JETS, CrossSums, permutation_null
 from jetassay.metrics.intervals import Interval
 from jetassay.tasks.catalogue import SIMILARITY
+from jetassay.tasks.families import subset
 from jetassay.tasks.samples import Sample, require_finite, same_jets
 from jetassay.tasks.score import LEVEL, Outcome, Score, bounds
 from jetassay.tasks.standardisation import Standardisation
@@ -113,7 +114,7 @@ def _compare(
     sums = CrossSums({name: sample.width for name, sample in samples.items()}, seed=seed)
     for start in range(0, len(reference), CHUNK):
         sums.add({name: sample.embedding[start : start + CHUNK] for name, sample in samples.items()})
-    chosen = _null_rows(len(reference), seed)
+    chosen = subset(len(reference), MOST_NULL_JETS, seed)
     of_null = {name: sample.take(chosen) for name, sample in samples.items()}
     shared = {"bin": bin_name, "background": background, "seed": seed}
     counts, null_counts = _counts(reference, background), _counts(of_null[names[0]], background)
@@ -134,12 +135,6 @@ def _compare(
             Score(**facts, **null_counts, metric="cka_p_value", value=null.p_value),
         ]
     return Pairs(names, matrix, len(reference)), scores
-
-
-def _null_rows(jets: int, seed: int) -> NDArray[np.int64]:
-    if jets <= MOST_NULL_JETS:
-        return np.arange(jets)
-    return np.sort(np.random.default_rng(seed).choice(jets, MOST_NULL_JETS, replace=False))
 
 
 def _counts(sample: Sample, background: str) -> dict[str, Any]:

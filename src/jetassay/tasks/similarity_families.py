@@ -39,6 +39,9 @@ REGRESSED_OUT = ("jet_pt", "jet_sdmass", "multiplicity")
 
 ALL, RESIDUAL = "all", "residual"
 COPY = "rotated and scaled copy"
+JETS_PER_DIRECTION = 32
+"""Residuals need so many jets for each of the K directions that are taken out: all embeddings lose the same ones, which
+alone makes sqrt(p q) K / J^2 of linear CKA between unrelated isotropic ones of p and q dimensions."""
 MOST_EXPLAINED = 1 - 1e-6  # of the variance; what is left beyond that is rounding
 
 _PROTOCOL = (
@@ -55,10 +58,11 @@ _PROTOCOL = (
     "its value depends on that number.\n"
     "'all' takes every jet, where distances between classes dominate; the name of a class takes its jets alone. "
     "'..., residual': after least squares of every dimension on {columns}: " + BASIS + "; 'explained' is the share of "
-    "the variance that this takes away.\n"
+    f"the variance that this takes away, on the same jets, at least {JETS_PER_DIRECTION} for each direction.\n"
     "Intervals: delete-one-block jackknife (linear_cka, and the maps, which stay fixed), delete-one-batch (rbf_cka), "
-    "normal (mutual_knn). Nulls, over {permutations} permutations of the jets of one backbone within halves or "
-    f"batches, and p-values, 1 added to both counts, take at most {MOST_NULL_JETS} jets.\n"
+    "normal (mutual_knn). Nulls, over {permutations} permutations of the jets of one backbone (within halves "
+    "for the maps, within batches for rbf_cka), and p-values, 1 added to both counts, take at most "
+    f"{MOST_NULL_JETS} jets.\n"
     "None of these numbers says that two backbones do the same: compare their scores."
 )
 
@@ -170,6 +174,11 @@ def _regress(samples: Mapping[str, Sample], name: str, plan: _Plan, found: _Foun
         return
     try:
         basis = spline_basis(reference.columns, plan.regress_out)
+        if len(basis) < JETS_PER_DIRECTION * basis.shape[1]:
+            raise DataError(  # noqa: TRY301 - one way out
+                f"regressing out {', '.join(plan.regress_out)} takes {JETS_PER_DIRECTION * basis.shape[1]} jets, "
+                f"{JETS_PER_DIRECTION} for each of {basis.shape[1]} directions, and there are {len(basis)}"
+            )
     except DataError as error:
         found.undefined[where] = str(error)
         return
