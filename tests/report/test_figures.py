@@ -52,3 +52,14 @@ def test_a_saved_figure_is_small_keeps_its_colours_and_is_forgotten(tmp_path):
     assert wanted.shape == got.shape
     assert np.quantile(abs(wanted - got), 0.99) < 0.02
     assert abs(wanted - got).mean() < 0.005
+
+
+def test_cells_of_a_heat_map_keep_their_colours_beside_much_text(tmp_path):
+    figure, axes = plt.subplots(figsize=(6, 6))
+    axes.imshow(np.linspace(0, 1, 400).reshape(20, 20), cmap="cividis")
+    for row, column in np.ndindex(20, 20):
+        axes.text(column, row, f"{row}.{column}", ha="center", va="center", color="white" if row < 12 else "black")
+    figure.savefig(tmp_path / "full.png", dpi=150, bbox_inches="tight")
+    save(figure, tmp_path / "small.png")
+    wanted, got = (plt.imread(tmp_path / f"{name}.png")[:, :, :3] for name in ("full", "small"))
+    assert abs(wanted - got).max() < 0.08

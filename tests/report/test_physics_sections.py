@@ -121,6 +121,19 @@ def test_a_limit_is_an_open_marker(made):
     assert limits.get_ydata() == pytest.approx([30, 30])
 
 
+def test_an_auc_of_one_is_an_open_marker_at_the_end_of_its_interval():
+    style = {"alpha": ("#3f90da", "o")}
+    edges = pd.DataFrame({"variable": "jet_pt", "bin": ["one", "two"], "low": [0, 1], "high": [1, 2]})
+    rows = pd.DataFrame({"signal": "Hbb", "backbone": "alpha", "bin": ["one", "two"], "value": [1.0, 0.9]})
+    figure = bins.binned_figure(rows.assign(low=[0.98, 0.88], high=[1.0, 0.92]), edges, metric="auc", style=style)
+    axes = figure.axes[0]
+    (limit,) = [line for line in axes.lines if line.get_markerfacecolor() == "none"]
+    assert limit.get_ydata() == pytest.approx([0.02])
+    points = [y for line in axes.lines if line is not limit for y in line.get_ydata() if np.isfinite(y)]
+    assert min(points) > 0.009, "nothing is drawn at 0, which a log axis has not"
+    plt.close(figure)
+
+
 def test_sculpting_shows_cuts_that_enough_jets_pass(made):
     section = sculpting.section(made)
     figures = drawn(section)

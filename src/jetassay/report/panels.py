@@ -80,7 +80,7 @@ def numbers(rows: pd.DataFrame, *names: str) -> list[NDArray[np.float64]]:
 def points(
     axes: "Axes", x: NDArray[np.float64], rows: pd.DataFrame, style: tuple[str, str], *, joined: bool = True
 ) -> None:
-    """Values with their bars, joined by a thin line; a limit is an open marker with an arrow up."""
+    """Values with their bars, joined by a thin line; a limit is an open marker with an arrow."""
     value, low, high = numbers(rows, "value", "low", "high")
     colour, marker = style
     if joined:
@@ -95,6 +95,16 @@ def points(
     if arrows.any():
         start = np.where(limit, low, value)[arrows]
         axes.errorbar(x[arrows], start, yerr=0.5 * start, lolims=True, fmt="none", color=colour, elinewidth=1)
+    below = np.isnan(value) & np.isnan(low) & ~np.isnan(high)
+    if below.any():
+        axes.errorbar(x[below], high[below], yerr=0.5 * high[below], uplims=True, fmt=marker, color=colour,
+                      elinewidth=1, markersize=4, markerfacecolor="none")  # fmt: skip
+
+
+def one_minus(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with 1 - value and its interval; where the value is 1, the upper end alone, as a log axis needs it."""
+    value, low, high = 1 - rows["value"], 1 - rows["high"], 1 - rows["low"]
+    return rows.assign(value=value.mask(value <= 0), low=low.mask(value <= 0), high=high)
 
 
 def log_axis(axis: "Axis") -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from jetassay.jets.classes import in_order
 from jetassay.report.content import Block, Content, Figure, Fold, Section, Text
 from jetassay.report.figures import styles
-from jetassay.report.panels import label, legend, log_axis, numbers, panels, points, trained
+from jetassay.report.panels import label, legend, log_axis, numbers, one_minus, panels, points, trained
 from jetassay.report.tables import REJECTION, background_of
 
 if TYPE_CHECKING:
@@ -46,7 +46,10 @@ def section(content: Content) -> Section | None:
         )
     ]
     captions = {
-        "auc": f"1 − AUC against {background} within each bin; lower is better.",
+        "auc": (
+            f"1 − AUC against {background} within each bin; lower is better. Open markers with an arrow down: the AUC "
+            "is 1, and this is the upper end of its interval."
+        ),
         REJECTION: "background rejection at the class's working point, the cut set within each bin.",
     }
     turn_on = (
@@ -87,7 +90,7 @@ def binned_figure(
         for k, backbone in enumerate(backbones):
             found = _in_bins(rows[(rows["signal"] == signal) & (rows["backbone"] == backbone)], edges)
             if metric == "auc":
-                found = pd.DataFrame({"value": 1 - found["value"], "low": 1 - found["high"], "high": 1 - found["low"]})
+                found = one_minus(found)
             points(axes, _places(k, backbones, edges), found, style[backbone])
         log_axis(axes.yaxis)
         _mark_edges(axes, edges)

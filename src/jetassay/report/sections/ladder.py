@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from jetassay.jets.classes import in_order
 from jetassay.report.content import Block, Content, Figure, Section, Table
 from jetassay.report.figures import styles
-from jetassay.report.panels import legend, log_axis, panels, points
+from jetassay.report.panels import legend, log_axis, one_minus, panels, points
 from jetassay.report.tables import REJECTION, auc_cell, rejection_cell, scores_by_signal, with_working_point
 
 if TYPE_CHECKING:
@@ -57,14 +57,14 @@ def ladder_figure(scores: pd.DataFrame, *, style: dict[str, tuple[str, str]]) ->
     signals = in_order(scores["signal"])
     backbones = list(dict.fromkeys(scores["backbone"]))
     heads = [task for task in HEADS if task in set(scores["task"])]
-    flipped = scores.assign(value=1 - scores["value"], low=1 - scores["high"], high=1 - scores["low"])
+    flipped = one_minus(scores)
     figure, axes = panels(signals, sharex=True)
     for panel, signal in zip(axes, signals, strict=True):
         for k, name in enumerate(backbones):
             own = flipped[(flipped["backbone"] == name) & (flipped["signal"] == signal)]
             rows = own.set_index("task").reindex(heads)
             points(panel, _beside(len(heads), k, len(backbones)), rows, style[name])
-        if (flipped.loc[flipped["signal"] == signal, "value"] > 0).any():
+        if (flipped.loc[flipped["signal"] == signal, "high"] > 0).any():
             log_axis(panel.yaxis)
         panel.set_xticks(range(len(heads)), [HEADS[task] for task in heads])
         panel.set_xlim(-0.35, len(heads) - 0.65)

@@ -98,11 +98,11 @@ def _chance(content: Content) -> str:
     if not len(nulls):
         return ""
     largest, smallest = nulls["value"].abs().max(), p_values["value"].min()
-    above = int((p_values["value"] > smallest).sum())
+    fewest = int((p_values["value"] <= smallest).sum())
     return (
         f"With the jets of one backbone shuffled, every measure is 0 within {largest:.3f} on average over "
-        f"permutations. {len(p_values) - above} of {len(p_values)} p-values are {smallest:.2g}, the smallest that "
-        "so many permutations can give."
+        f"permutations. {fewest} of {len(p_values)} p-values are {smallest:.2g}, the smallest that was found, and the "
+        f"largest is {p_values['value'].max():.2g}."
     )
 
 
