@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from jetassay.errors import DataError
+from jetassay.metrics.draws import blocks
 from jetassay.metrics.intervals import Interval
 
 FloatArray = NDArray[np.float64]
@@ -132,7 +133,7 @@ def _ece_of_drawn(
     """ECE of `draws` sets of outcomes that are 1 with the probabilities stated."""
     expected, jets = np.add.reduceat(p, starts), np.diff(np.append(starts, len(p)))
     found = []
-    for block in _blocks(draws, len(p)):
+    for block in blocks(draws, jets=len(p), most=_BLOCK):
         drawn = stream.random((block, len(p)), dtype=np.float32) < p
         gaps = (np.add.reduceat(drawn, starts, axis=1, dtype=np.int64) - expected) / jets
         found.append(np.abs(gaps) @ weights)
@@ -154,7 +155,7 @@ def _bootstrap(
     jets, lengths = ends - starts, np.repeat(ends - starts, ends - starts)
     first = np.repeat(starts, jets)
     found: dict[str, list[FloatArray]] = {}
-    for block in _blocks(draws, len(p)):
+    for block in blocks(draws, jets=len(p), most=_BLOCK):
         rows = first + (stream.random((block, len(p))) * lengths).astype(np.int64)
         mean, observed = (np.add.reduceat(each[rows], starts, axis=1) / jets for each in (p, y))
         for name, drawn in _binned(mean, observed, jets / len(p)).items():
@@ -189,8 +190,3 @@ def _curve(p: FloatArray, y: FloatArray, starts: IntArray, level: float) -> Reli
     low = np.where(hits > 0, stats.beta.ppf(tail, np.maximum(hits, 1), jets - hits + 1), 0.0)
     high = np.where(hits < jets, stats.beta.isf(tail, hits + 1, np.maximum(jets - hits, 1)), 1.0)
     return Reliability(p[starts], p[ends - 1], np.add.reduceat(p, starts) / jets, hits / jets, low, high, jets)
-
-
-def _blocks(draws: int, jets: int) -> list[int]:
-    per_block = max(1, _BLOCK // jets)
-    return [min(per_block, draws - start) for start in range(0, draws, per_block)]

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jetassay.errors import DataError
+from jetassay.metrics.draws import blocks, multiplicities
 from jetassay.metrics.intervals import Interval
 
 FloatArray = NDArray[np.float64]
@@ -43,8 +44,12 @@ def r_squared(
     y /= spread
     sums = np.concatenate([errors, y, y**2], axis=1)  # (J, 3 T)
     stream = np.random.default_rng(seed)
-    parts = [_from_sums(_counts(stream, len(y), block) @ sums, len(y)) for block in _blocks(draws, len(y))]
-    drawn = np.concatenate(parts)
+    drawn = np.concatenate(
+        [
+            _from_sums(multiplicities(stream, jets=len(y), draws=block).astype(np.float64) @ sums, len(y))
+            for block in blocks(draws, jets=len(y), most=_BLOCK)
+        ]
+    )
     ends = np.nanquantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
     return [
         (float(value), Interval(float(low), float(high), level, "bootstrap"))
@@ -58,14 +63,3 @@ def _from_sums(sums: FloatArray, jets: int) -> FloatArray:
     spread = squares - total**2 / jets
     varies = spread > 1e-12 * jets
     return np.where(varies, 1 - errors / np.where(varies, spread, 1.0), np.nan)
-
-
-def _counts(stream: np.random.Generator, jets: int, draws: int) -> FloatArray:
-    """How often each jet is in each of `draws` resamples, (draws, J)."""
-    drawn = stream.integers(jets, size=(draws, jets)) + jets * np.arange(draws)[:, None]
-    return np.bincount(drawn.ravel(), minlength=draws * jets).reshape(draws, jets).astype(np.float64)
-
-
-def _blocks(draws: int, jets: int) -> list[int]:
-    per_block = max(1, _BLOCK // jets)
-    return [min(per_block, draws - start) for start in range(0, draws, per_block)]

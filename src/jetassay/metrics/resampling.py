@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jetassay.errors import DataError
+from jetassay.metrics.draws import blocks, multiplicities
 from jetassay.metrics.paired import placements
 from jetassay.metrics.roc import jets_to_keep
 
@@ -75,10 +76,10 @@ def paired_bootstrap(samples: Mapping[str, PairedScores], *, draws: int, seed: i
     }
     sizes = {(side, each.jets[side]) for each in prepared.values() for side in (0, 1)}
     streams = {size: np.random.default_rng([seed, *size]) for size in sorted(sizes)}
-    per_block = max(1, _BLOCK // max((jets for _, jets in sizes), default=1))
-    for start in range(0, draws, per_block):
-        rows = slice(start, min(start + per_block, draws))
-        drawn = {size: _counts(stream, size[1], rows.stop - rows.start) for size, stream in streams.items()}
+    start = 0
+    for block in blocks(draws, jets=max((jets for _, jets in sizes), default=1), most=_BLOCK):
+        rows = slice(start, start := start + block)
+        drawn = {size: _counts(stream, size[1], block) for size, stream in streams.items()}
         for name, each in prepared.items():
             counts = drawn[0, each.jets[0]], drawn[1, each.jets[1]]
             results[name].auc[rows] = each.auc(*counts)
@@ -147,5 +148,4 @@ class _Window:
 
 
 def _counts(stream: np.random.Generator, jets: int, draws: int) -> Counts:
-    drawn = stream.integers(jets, size=(draws, jets)) + jets * np.arange(draws)[:, None]
-    return np.bincount(drawn.ravel(), minlength=draws * jets).reshape(draws, jets).astype(np.float32)
+    return multiplicities(stream, jets=jets, draws=draws).astype(np.float32)
