@@ -96,7 +96,14 @@ def test_curves_that_keep_their_order_do_not_cross():
 def test_a_curve_does_not_cross_itself():
     curve = LearningCurve.of(JETS, *scored(4))
     found = crossing(curve, curve, level=0.68)
-    assert (found.jets, found.share) == (None, 0.0)
+    assert (found.jets, found.share, found.ahead) == (None, 0.0, None)
+
+
+def test_curves_that_meet_at_the_end_keep_their_order():
+    found = crossing(flat_curve([0.6, 0.7, 0.9]), flat_curve([0.7, 0.8, 0.9]), level=0.68)
+    assert (found.jets, found.ahead) == (None, False)
+    back = crossing(flat_curve([0.7, 0.8, 0.9]), flat_curve([0.6, 0.7, 0.9]), level=0.68)
+    assert (back.jets, back.ahead) == (None, True)
 
 
 def test_the_order_of_two_backbones_does_not_move_their_crossing():

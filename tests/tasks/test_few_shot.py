@@ -151,6 +151,12 @@ def test_curves_that_do_not_cross_say_which_is_above(splits_of):
     assert (crossing.value, crossing.interval) == (None, "none: good stays above bad")
 
 
+def test_a_backbone_does_not_stay_above_its_own_copy(splits_of):
+    outcome = few_shot({"one": splits_of(jets=30), "copy": splits_of(jets=30)}, signals=["Hbb"], draws=2)
+    (crossing,) = (each for each in outcome.scores if each.metric == "crossing")
+    assert (crossing.value, crossing.interval) == (None, "none: the curves are equal")
+
+
 @pytest.mark.parametrize("head", sorted(HEADS))
 def test_every_head_draws_a_curve(splits_of, head):
     outcome = few_shot({"x": splits_of(jets=40)}, signals=["Hbb"], heads=[head], draws=2)

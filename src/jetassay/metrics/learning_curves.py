@@ -3,6 +3,7 @@
 Two things fluctuate, and are kept apart: which jets were drawn for training, and which jets it is measured on.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jetassay.errors import DataError
-from jetassay.metrics.roc import checked, pairs_won
+from jetassay.metrics.paired import placements
 
 FloatArray = NDArray[np.float64]
 
@@ -31,12 +32,17 @@ class LearningCurve:
     background_parts: FloatArray
 
     @classmethod
-    def of(cls, jets: NDArray[np.int64], scores: tuple[FloatArray, ...], is_signal: NDArray[np.bool_]) -> Self:
-        """From the scores of the test jets, G arrays (R, T) or (1, T). Raises `DataError` for NaN or an empty side."""
-        parts = [_parts(each, is_signal) for each in scores]
-        aucs = tuple(signal.mean(axis=1) for signal, _ in parts)
-        means = [tuple(side.mean(axis=0) for side in each) for each in parts]
-        return cls(jets, aucs, *(np.stack(side) for side in zip(*means, strict=True)))
+    def of(cls, jets: NDArray[np.int64], scores: Iterable[FloatArray], is_signal: NDArray[np.bool_]) -> Self:
+        """From the scores of the test jets, G arrays (R, T) or (1, T), of which one at a time is held.
+
+        Raises `DataError` for NaN or an empty side.
+        """
+        aucs, means = [], []
+        for each in scores:
+            parts = placements(each[:, is_signal], each[:, ~is_signal])
+            aucs.append(parts[0].mean(axis=1))
+            means.append(tuple(side.mean(axis=0) for side in parts))
+        return cls(jets, tuple(aucs), *(np.stack(side) for side in zip(*means, strict=True)))
 
     @property
     def mean(self) -> FloatArray:
@@ -53,22 +59,6 @@ class LearningCurve:
     def covariance(self) -> FloatArray:
         """Of the means, over test jets alone: float64 (G, G), after DeLong (Biometrics 44 (1988) 837)."""
         return _covariance(self.signal_parts, self.background_parts)
-
-
-def _parts(scores: FloatArray, is_signal: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
-    """For each draw and signal jet the fraction of background below it, for each background jet that of signal above.
-
-    A tie counts one half.
-    """
-    n_signal = int(np.count_nonzero(is_signal))
-    sides = np.empty((len(scores), n_signal)), np.empty((len(scores), len(is_signal) - n_signal))
-    for row, of_signal, of_background in zip(scores, *sides, strict=True):
-        signal, background = checked(row[is_signal], "signal"), checked(row[~is_signal], "background")
-        below, not_above = pairs_won(signal, np.sort(background))
-        of_signal[:] = (below + not_above) / (2 * len(background))
-        below, not_above = pairs_won(background, np.sort(signal))
-        of_background[:] = 1 - (below + not_above) / (2 * len(signal))
-    return sides
 
 
 def _covariance(signal: FloatArray, background: FloatArray) -> FloatArray:
@@ -103,14 +93,14 @@ class Crossing:
     jets:  None where the mean curves do not cross
     low, high: central interval of it; None where that end lies before the first or beyond the last number of jets
     share: fraction of resamples in which the curve that is ahead at the end overtakes the other in between
-    ahead: whether that is the first
+    ahead: whether that is the first; None where the mean curves are equal throughout
     """
 
     jets: float | None
     low: float | None
     high: float | None
     share: float
-    ahead: bool
+    ahead: bool | None
 
 
 def crossing(
@@ -139,7 +129,8 @@ def crossing(
     found = np.nan_to_num(last_crossing(resampled, log_jets), nan=-np.inf)
     found = np.where(resampled[:, -1] * mean[-1] < 0, np.inf, found)
     place = float(last_crossing(mean[None], log_jets)[0])
-    share, ahead = float(np.isfinite(found).mean()), bool(mean[-1] > 0)
+    share, apart = float(np.isfinite(found).mean()), mean[mean != 0]
+    ahead = bool(apart[-1] > 0) if len(apart) else None
     if np.isnan(place):
         return Crossing(None, None, None, share, ahead)
     ends = np.quantile(found, [(1 - level) / 2, (1 + level) / 2], method="inverted_cdf")

@@ -38,7 +38,8 @@ _PROTOCOL = (
     "seed {seed}, the same jets for every backbone. Penalty, k, or the epoch to stop at is chosen on min(n, all) "
     "validation jets of each class, drawn in the same way: never more than there are for training. The head is the "
     "linear probe; where 'bin' names another ('knn', 'mlp'), it is that of the task of this name. With all jets there "
-    "is one draw, which has no spread; near it draws share most of their jets, and their spread is too small.\n"
+    "is one draw, which has no spread and takes all validation jets; near it "
+    "draws share most of their jets, and their spread is too small.\n"
     "'auc' without a draw: mean over draws, with the standard deviation over draws, which holds no fluctuation of the "
     "test jets; 'auc_over_test_jets': the same mean with the fluctuation of the test jets alone (normal, DeLong's "
     "variance of the mean). 'area_under_curve': mean of AUC over ln n from the first to the last n (trapezoids), so "
@@ -175,9 +176,7 @@ def _curve(splits: Splits, backbone: str, signal: str, head: str, plan: _Plan) -
     where = f"few-shot of '{backbone}', {signal} against {plan.background}"
     trial = Trial.of(splits, signal=signal, background=plan.background, where=where)
     jets = jets_per_class(trial.train, smallest=plan.smallest)
-    scores = tuple(
-        HEADS[head](trial, draws_of(trial, each, draws=plan.draws, seed=plan.seed), plan.seed) for each in jets
-    )
+    scores = (HEADS[head](trial, draws_of(trial, each, draws=plan.draws, seed=plan.seed), plan.seed) for each in jets)
     facts: dict[str, Any] = {"task": FEW_SHOT.name, "task_version": FEW_SHOT.version, "backbone": backbone}
     facts |= {"signal": signal, "background": plan.background, "seed": plan.seed, "n_train": len(trial.train)}
     facts |= {"bin": None if head == LINEAR else head, "n_signal": int(np.count_nonzero(trial.test.is_signal))}
@@ -187,14 +186,14 @@ def _curve(splits: Splits, backbone: str, signal: str, head: str, plan: _Plan) -
 
 def _scores(curve: LearningCurve, facts: Mapping[str, Any]) -> list[Score]:
     """AUC of every number of jets and draw, their means, and the area."""
-    scores = []
+    scores, covariance = [], curve.covariance
     for k, (jets, values) in enumerate(zip(curve.jets, curve.aucs, strict=True)):
         last = k == len(curve.jets) - 1
         shared = {**facts, "n_train": facts["n_train"] if last else 2 * int(jets)}
         scores += [Score(**shared, metric="auc", draw=draw, value=float(value)) for draw, value in enumerate(values)]
         mean = float(values.mean())
         scores.append(Score(**shared, metric="auc", value=mean, **_spread(values)))
-        over_jets = _normal(mean, float(curve.covariance[k, k]))
+        over_jets = _normal(mean, float(covariance[k, k]))
         scores.append(Score(**shared, metric="auc_over_test_jets", value=mean, **over_jets))
     if len(curve.jets) > 1:
         weights = area_weights(curve.jets)
@@ -202,7 +201,7 @@ def _scores(curve: LearningCurve, facts: Mapping[str, Any]) -> list[Score]:
         mean = float(weights @ curve.mean)
         shared = {**facts, "n_train": None}
         scores.append(Score(**shared, metric="area_under_curve", value=mean, **_spread(areas)))
-        over_jets = _normal(mean, float(weights @ curve.covariance @ weights))
+        over_jets = _normal(mean, float(weights @ covariance @ weights))
         scores.append(Score(**shared, metric="area_under_curve_over_test_jets", value=mean, **over_jets))
     return scores
 
@@ -213,7 +212,8 @@ def _crossing(first: LearningCurve, second: LearningCurve, facts: Mapping[str, A
     share = Score(**facts, metric="crossing_share", value=found.share)
     if found.jets is None:
         above, below = (facts["backbone"], facts["backbone_b"])[:: 1 if found.ahead else -1]
-        return [Score(**facts, metric="crossing", value=None, interval=f"none: {above} stays above {below}"), share]
+        how = f"none: {above} stays above {below}" if found.ahead is not None else "none: the curves are equal"
+        return [Score(**facts, metric="crossing", value=None, interval=how), share]
     interval: dict[str, Any] = {
         "low": found.low,
         "high": found.high,

@@ -37,10 +37,12 @@ def linear(trial: Trial, draws: Sequence[Draw], seed: int) -> FloatArray:
     """The linear probe, as `jetassay.tasks.probe` fits it, on each draw; nothing is random, so `seed` is not used."""
     del seed
     scales = [_standardisation(trial, draw) for draw in draws]
-    features = [scale.apply(trial.train.embedding[draw.train]) for scale, draw in zip(scales, draws, strict=True)]
+    # One draw at a time: ten of 100,000 jets by 128 together would be half a gigabyte.
+    features = (scale.apply(trial.train.embedding[draw.train]) for scale, draw in zip(scales, draws, strict=True))
     labels = np.stack([trial.train.is_signal[draw.train] for draw in draws])
     if len(draws[0].train) <= _MOST_BATCHED:
-        paths = list(zip(*fit_paths(np.stack(features).astype(np.float64), labels, penalties=PENALTIES), strict=True))
+        batch = np.stack(list(features)).astype(np.float64)
+        paths = list(zip(*fit_paths(batch, labels, penalties=PENALTIES), strict=True))
     else:
         fits = (fit_path(x, y, penalties=PENALTIES) for x, y in zip(features, labels, strict=True))
         paths = [
