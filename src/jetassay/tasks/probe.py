@@ -12,7 +12,7 @@ from jetassay.jets.classes import BACKGROUND
 from jetassay.metrics.roc import Cut
 from jetassay.tasks.catalogue import PROBE
 from jetassay.tasks.logistic import GRADIENT_NORM, fit_path, log_loss
-from jetassay.tasks.samples import Sample, Splits, require_finite
+from jetassay.tasks.samples import Sample, Splits, jets_of
 from jetassay.tasks.score import Outcome, Score
 from jetassay.tasks.separation import DEFINITIONS, FEWEST_JETS, separation
 from jetassay.tasks.standardisation import Standardisation
@@ -128,7 +128,7 @@ def probe_signal(
     where = f"probe of '{backbone}', {signal} against {background}"
     kept: dict[str, Sample] = {}
     for split, sample in splits.by_name().items():
-        kept[split] = _only(sample, (signal, background), f"{where}, {split} sample")
+        _, kept[split] = jets_of(sample, (signal, background), fewest=FEWEST_JETS, where=f"{where}, {split} sample")
     fitted = fit_probe(kept["train"], kept["validation"], signal=signal, where=where)
     rows = {name: splits.test.rows(name) for name in (signal, background)}
     logits = {name: fitted.logits(splits.test.embedding[each]) for name, each in rows.items()}
@@ -179,14 +179,3 @@ def fit_probe(
         gradient_norm=best.gradient_norm,
         n_train=len(train),
     )
-
-
-def _only(sample: Sample, names: tuple[str, ...], where: str) -> Sample:
-    """The jets of `names`, finite and enough of each. Raises `DataError` beginning with `where`."""
-    rows = {name: sample.rows(name) for name in names}
-    for name, found in rows.items():
-        if len(found) < FEWEST_JETS:
-            raise DataError(f"{where}: {len(found)} jets of {name}; at least {FEWEST_JETS} are needed")
-    kept = sample.take(np.sort(np.concatenate(list(rows.values()))))
-    require_finite(kept, where)
-    return kept

@@ -1,6 +1,6 @@
 """What a task takes: embeddings with their labels, and which jets these are; for training, validation and test."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from types import MappingProxyType
@@ -187,6 +187,21 @@ def require_finite(sample: Sample, where: str) -> None:
             f"{where}: the embeddings of {len(broken)} of {len(sample)} jets hold NaN or infinity, the first is row "
             f"{first} (entry {sample.keys.entries[first]} of file {sample.keys.files[sample.keys.file[first]][:12]})"
         )
+
+
+def jets_of(sample: Sample, names: Sequence[str], *, fewest: int, where: str) -> tuple[IntArray, Sample]:
+    """Rows (int64, rising) of the jets with one of the labels `names`, and the sample of these jets.
+
+    Raises `DataError`, which begins with `where`, for fewer than `fewest` jets of a label, or NaN or infinity.
+    """
+    found = {name: sample.rows(name) for name in names}
+    for name, rows in found.items():
+        if len(rows) < fewest:
+            raise DataError(f"{where}: {len(rows)} jets of {name}; at least {fewest} are needed")
+    every = np.sort(np.concatenate(list(found.values())))
+    kept = sample.take(every)
+    require_finite(kept, where)
+    return every, kept
 
 
 def _entries_by_file(keys: JetKeys) -> dict[str, IntArray]:

@@ -11,7 +11,7 @@ from jetassay.errors import DataError, JetAssayError
 from jetassay.jets.classes import BACKGROUND
 from jetassay.metrics.roc import Cut
 from jetassay.tasks.catalogue import Task
-from jetassay.tasks.samples import Sample, Splits, require_finite
+from jetassay.tasks.samples import Sample, Splits, jets_of
 from jetassay.tasks.score import Outcome, Score
 from jetassay.tasks.separation import FEWEST_JETS, separation
 
@@ -33,14 +33,8 @@ class Labelled:
     @classmethod
     def of(cls, sample: Sample, *, signal: str, background: str, where: str) -> Self:
         """Raises `DataError` for too few jets of either, or NaN; `where` begins the message."""
-        found = {name: sample.rows(name) for name in (signal, background)}
-        for name, rows in found.items():
-            if len(rows) < FEWEST_JETS:
-                raise DataError(f"{where}: {len(rows)} jets of {name}; at least {FEWEST_JETS} are needed")
-        both = np.sort(np.concatenate(list(found.values())))
-        kept = sample.take(both)
-        require_finite(kept, where)
-        return cls(kept.embedding, kept.labels == sample.names.index(signal), both)
+        rows, kept = jets_of(sample, (signal, background), fewest=FEWEST_JETS, where=where)
+        return cls(kept.embedding, kept.labels == sample.names.index(signal), rows)
 
     def __len__(self) -> int:
         return len(self.embedding)
