@@ -84,8 +84,8 @@ def test_the_ranks_are_text_on_the_screen_too(frame, comparisons, ranks):
 def test_spreads_stand_in_one_cell_and_a_missing_one_is_never_zero():
     rows = [
         {"task": "stability", "metric": f"auc_sd_{part}", "backbone": name, "signal": "Hbb", "value": value}
-        for name, values in {"a": (0.0042, 0.0005, 0.02), "b": (0.001, np.nan, 0.001)}.items()
+        for name, values in {"a": (0.0042, 0.0005, 0.02), "b": (0.001, np.nan, 0.001), "c": 3 * (np.nan,)}.items()
         for part, value in zip(stability.PARTS, values, strict=True)
     ]
     cells = stability.spread_cells(pd.DataFrame(rows), "auc")
-    assert cells["Hbb"].to_dict() == {"a": "4.2, 0.50, 20", "b": "-"}
+    assert cells["Hbb"].to_dict() == {"a": "4.2, 0.50, 20", "b": "1.0, -, 1.0", "c": "-"}

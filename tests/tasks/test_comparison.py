@@ -141,6 +141,20 @@ def test_without_survivors_a_difference_is_a_limit_and_never_infinite():
     assert (limit["verdict"], nothing["verdict"], nothing["p"]) == (BETTER, TIED, 1.0)
     assert limit["jets_needed"] < 200
     assert pd.isna(nothing["jets_needed"])
+    assert outcome.undefined == {
+        "Hbb, ln of the ratio of rejections of a and c": "no background jet survives the cut of either",
+        "Hbb, jets needed of a and c": "as many background jets pass the cut of the one alone as of the other alone",
+    }
+
+
+def test_two_perfect_orders_may_still_differ_by_what_the_sample_cannot_show():
+    label = np.repeat([0, 1], 50)
+    labels = dict.fromkeys(("train", "validation", "test"), label)
+    stream = np.random.default_rng(0)
+    views = {each: scored({name: 20.0 * label + stream.normal(size=100) for name in labels}, labels) for each in "ab"}
+    row = rows(comparison(views, draws=100), "auc").loc[("Hbb", "a", "b")]
+    assert (row["value"], row["verdict"], row["interval"]) == (0, TIED, "disjoint-pairs")
+    assert (row["low"], row["high"]) == (pytest.approx(0.16 ** (1 / 50) - 1), pytest.approx(1 - 0.16 ** (1 / 50)))
 
 
 def test_a_backbone_without_a_probe_costs_only_its_own_pairs(probed):

@@ -100,8 +100,64 @@ def test_a_rejection_without_survivors_has_no_spread_and_the_auc_keeps_its_own(s
     splits = in_files(Splits(**{name: apart(each) for name, each in splits_of(jets=30).by_name().items()}))
     outcome = stability(probed(splits), backbone="x", halves=2, resplits=2)
     assert {score.metric for score in outcome.scores} == {f"auc_sd_{n}" for n in ("test", "train", "total", "splits")}
-    assert outcome.undefined == {"Hbb rejection": "no background jet survives, so it has a limit and no spread"}
+    assert outcome.undefined["Hbb rejection"] == "no background jet survives, so it has a limit and no spread"
     assert not outcome.problems
+
+
+def test_refits_that_all_give_one_number_have_no_spread_and_not_one_of_zero(splits_of):
+    def apart(sample):
+        return replace(sample, embedding=np.float32(sample.embedding + 1000 * (sample.labels > 0)[:, None]))
+
+    splits = in_files(Splits(**{name: apart(each) for name, each in splits_of(jets=30).by_name().items()}))
+    outcome = stability(probed(splits), backbone="x", halves=3, resplits=2)
+    assert {(each.value, each.low, each.high, each.interval) for each in outcome.scores} == {
+        (None, None, None, "undefined")
+    }
+    reasons = {name: why for name, why in outcome.undefined.items() if name != "Hbb rejection"}
+    assert reasons == {
+        "Hbb, auc_sd_test": "every resample of the test jets gives the same number",
+        "Hbb, auc_sd_train": "every half of the training jets gives the same number",
+        "Hbb, auc_sd_total": "a part of it has no number",
+        "Hbb, auc_sd_splits": "every split of the files gives the same number",
+    }
+
+
+def test_equal_survivors_in_all_halves_leave_the_spread_of_the_test_jets(splits_of):
+    """One background jet of the test sample is far out on the side of the signal: it alone survives every probe."""
+
+    def apart(sample, lost=()):
+        away = sample.labels > 0
+        away[sample.rows("QCD")[list(lost)]] = True
+        return replace(sample, embedding=np.float32(sample.embedding + 100 * away[:, None]))
+
+    samples = in_files(splits_of(jets=60)).by_name()
+    splits = Splits(*(apart(sample, lost=[0] if name == "test" else []) for name, sample in samples.items()))
+    outcome = stability(probed(splits), backbone="x", halves=4, resplits=2)
+    found = {score.metric: score for score in outcome.scores}
+    halves = outcome.tables["stability"].query("kind == 'half'")["log_rejection"]
+    assert halves.nunique() == 1
+    assert found["log_rejection_sd_test"].value > 0.3
+    assert (found["log_rejection_sd_train"].value, found["log_rejection_sd_train"].low) == (None, None)
+    assert found["log_rejection_sd_total"].value is None
+    assert "every half of the training jets" in outcome.undefined["Hbb, log_rejection_sd_train"]
+
+
+def test_a_new_split_without_a_class_is_named_and_never_fitted(splits_of):
+    """Files of which some hold both classes and some the background alone, all of one kind by majority."""
+
+    def mixed(name, sample):
+        signal, background = sample.rows("Hbb"), sample.rows("QCD")
+        file = np.zeros(len(sample), np.int64)
+        file[background[30:]] = 1
+        kept = np.sort(np.concatenate([signal[:20], background]))
+        keys = JetKeys((f"{name}-both", f"{name}-background"), file, np.arange(len(sample)))
+        return replace(sample, keys=keys).take(kept)
+
+    splits = Splits(**{name: mixed(name, sample) for name, sample in splits_of(jets=60).by_name().items()})
+    outcome = stability(probed(splits), backbone="x", halves=2, resplits=6)
+    assert "files dealt anew" in outcome.problems["Hbb"]
+    assert "0 jets of Hbb; at least 2 are needed" in outcome.problems["Hbb"]
+    assert not outcome.scores
 
 
 def test_a_working_point_beyond_the_sample_costs_only_the_spread_of_the_rejection(splits_of):

@@ -87,7 +87,7 @@ SHUFFLED_LABELS = Task(
 
 COMPARISON = Task(
     name="comparison",
-    version=1,
+    version=2,
     description="every two backbones on the same jets: differences of AUC and rejection, who is better, and ranks",
     scope="suite",
     takes="probes",
@@ -226,7 +226,7 @@ LAYERS = Task(
 )
 STABILITY = Task(
     name="stability",
-    version=1,
+    version=2,
     description="how much of a probe's score is chance: test jets, training jets and splits, apart",
     scope="backbone",
     takes="probes",

@@ -25,13 +25,17 @@ DRAWS = 1000
 
 BETTER, WORSE, TIED = "better", "worse", "not distinguishable"
 
+_NO_SURVIVORS = "no background jet survives the cut of either"
+_AS_MANY = "as many background jets pass the cut of the one alone as of the other alone"
+
 _DIFFERENCES = {"auc": "auc_difference", "rejection": "log_rejection_difference"}
 
 _PROTOCOL = (
     f"Comparison, version {COMPARISON.version}. Every two backbones on the same test jets, by the scores of their "
     "probes as they are fitted; what another training sample would change is not in it (task 'stability').\n"
     "'auc_difference': AUC of the first minus that of the second; interval by the paired bootstrap ({draws} draws, the "
-    "same resampled jets for all backbones); p-value of DeLong's test, normal with the covariance of both AUCs.\n"
+    "same resampled jets for all backbones), where both order every pair of jets what either may be short of 1; "
+    "p-value of DeLong's test, normal with the covariance of both AUCs.\n"
     "'log_rejection_difference': ln of the first's rejection over the second's at the signal's own working point; "
     "interval by the same draws, each of which sets its own cuts. 'mcnemar_p': McNemar's exact test on background jets "
     "that pass the cut of one and not of the other, cuts as given. The p-value of a rejection is the larger of that "
@@ -76,7 +80,8 @@ def comparison(
 
     Scores of pairs: auc_difference, auc_p_holm, log_rejection_difference, rejection_p_holm, mcnemar_p, jets_needed. Of
     backbones: auc_rank and rejection_rank, whose low and high are the range of ranks. Tables "comparison" and "ranks".
-    Details: signal -> `Compared`. What a signal lacks is in `problems`, and all else is compared.
+    Details: signal -> `Compared`. What a signal lacks is in `problems`, and all else is compared; numbers that pairs
+    cannot have are in `undefined`.
     Raises `DataError` where the samples are not of the same jets in the same order.
     """
     if len(probed) < 2:
@@ -97,7 +102,14 @@ def comparison(
     ranks = _ranks(comparisons, details)
     found_scores = [*_pair_scores(comparisons, seed), *_rank_scores(ranks, level)]
     tables = {"comparison": comparisons, "ranks": ranks}
-    return Outcome(tuple(found_scores), problems, details, protocol=protocol(level, draws), tables=tables)
+    return Outcome(
+        tuple(found_scores),
+        problems,
+        details,
+        undefined=_undefined(comparisons),
+        protocol=protocol(level, draws),
+        tables=tables,
+    )
 
 
 _Gathered = tuple["Mapping[str, ProbeResult]", PairedScores, Sequence[Cut] | None]
@@ -146,6 +158,21 @@ def _comparisons(details: Mapping[str, Compared], metric: str, level: float) -> 
         apart = p_holm <= level and row["lead"] != 0
         row["p_holm"], row["verdict"] = float(p_holm), (BETTER if row["lead"] > 0 else WORSE) if apart else TIED
     return pd.DataFrame(rows, columns=list(_COLUMNS)).astype(_COLUMNS)
+
+
+def _undefined(comparisons: pd.DataFrame) -> dict[str, str]:
+    """Of which pairs a number does not exist, by signal, and why."""
+    rejections = comparisons[comparisons["metric"] == "rejection"]
+    missing = {
+        "ln of the ratio of rejections": (rejections["interval"] == "undefined", _NO_SURVIVORS),
+        "jets needed": (rejections["jets_needed"].isna(), _AS_MANY),
+    }
+    found: dict[str, str] = {}
+    for what, (lacking, why) in missing.items():
+        for signal, rows in rejections[lacking].groupby("signal", sort=False):
+            pairs = [f"{a} and {b}" for a, b in zip(rows["backbone"], rows["backbone_b"], strict=True)]
+            found[f"{signal}, {what} of {', '.join(pairs)}"] = why
+    return found
 
 
 _COLUMNS = {

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from jetassay.metrics.intervals import clopper_pearson
+from jetassay.metrics.intervals import clopper_pearson, perfect_order_margin
 from jetassay.metrics.paired import (
     delong_covariance,
     difference_p_value,
@@ -71,17 +71,23 @@ class Pair:
 
 
 def auc_pairs(scores: PairedScores, resampled: Resampled) -> Iterator[Pair]:
-    """Every pair by AUC: paired bootstrap interval, and the p-value of DeLong's test. Needs two jets a side."""
+    """Every pair by AUC: paired bootstrap interval, and the p-value of DeLong's test. Needs two jets a side.
+
+    Where both order every pair of jets, no draw varies: the interval is then what either AUC may be short of 1.
+    """
     placed = placements(scores.signal, scores.background)
     values, covariance = placed[0].mean(axis=1), delong_covariance(*placed)
     fewest = min(scores.signal.shape[1], scores.background.shape[1])
     for a, b in combinations(range(len(values)), 2):
         difference = float(values[a] - values[b])
         variance = float(covariance[a, a] + covariance[b, b] - 2 * covariance[a, b])
+        margin = perfect_order_margin(fewest, level=LEVEL)
         yield Pair(
             first=a,
             second=b,
-            difference=_by_draws(difference, resampled.auc[:, a] - resampled.auc[:, b]),
+            difference=Estimate(value=0.0, low=-margin, high=margin, method="disjoint-pairs")
+            if values[a] == values[b] == 1
+            else _by_draws(difference, resampled.auc[:, a] - resampled.auc[:, b]),
             lead=difference,
             p_value=difference_p_value(difference, variance, fewest_jets=fewest),
         )

@@ -1,5 +1,6 @@
 """How much of a probe's score is chance: which jets tested it, which trained it, and how files were split."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from jetassay.metrics.resampling import PairedScores, paired_bootstrap
 from jetassay.metrics.roc import Cut, auc, cut_at, signal_jets_needed
 from jetassay.tasks.catalogue import STABILITY
 from jetassay.tasks.probe import PENALTIES, Probe, Probed, ProbeResult, fit_probe
-from jetassay.tasks.samples import IntArray, JetKeys, Sample, Splits
+from jetassay.tasks.samples import IntArray, JetKeys, Sample, Splits, jets_of
 from jetassay.tasks.score import LEVEL, Outcome, Score
 from jetassay.tasks.separation import FEWEST_JETS
 
@@ -23,6 +24,15 @@ FloatArray = NDArray[np.float64]
 
 HALVES, RESPLITS = 8, 4
 _DRAWS = 500
+_NONE: dict[str, Any] = {"value": None, "interval": "undefined"}
+"""Of a spread that does not show."""
+
+_SAME = {
+    "test": "every resample of the test jets gives the same number",
+    "train": "every half of the training jets gives the same number",
+    "splits": "every split of the files gives the same number",
+    "total": "a part of it has no number",
+}
 _TAILS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
 
 PROTOCOL = (
@@ -37,7 +47,8 @@ PROTOCOL = (
     "same files; splits share jets, so it checks the total and does not replace it. Every refit chooses its penalty "
     "again, from the probe's own and its two neighbours.\n"
     "Intervals of spreads: chi-squared of their number less one. A rejection without survivors has a limit and no "
-    "spread."
+    "spread; nor is there one where every refit, or every resample, gives the same number: survivors are whole jets, "
+    "and few of them hide a spread."
 )
 """The definition behind every number of this task, to be shown beside it."""
 
@@ -67,24 +78,18 @@ def stability(
 
     Scores: auc_sd_test, auc_sd_train, auc_sd_total, auc_sd_splits, and the same of log_rejection. Details: signal ->
     its refits; table "stability": the same, one a row. A signal that cannot be fitted again is in `problems`, a
-    rejection without survivors in `undefined`.
+    rejection without survivors and a spread of equal numbers in `undefined`.
     """
-    new_splits = [resplit(probed.splits, seed=seed, draw=draw) for draw in range(resplits)]
+    details, problems = _refits(probed, backbone, halves=halves, resplits=resplits, seed=seed)
     scores: list[Score] = []
-    problems: dict[str, str] = {}
     undefined: dict[str, str] = {}
-    details: dict[str, tuple[Refit, ...]] = {}
-    for signal, result in probed.probes.items():
-        where = f"stability of '{backbone}', {signal} against {result.background}"
-        try:
-            refits = [_half(probed.splits, result, seed=seed, draw=draw, where=where) for draw in range(halves)]
-            refits += [_split(each, result, draw=draw, where=where) for draw, each in enumerate(new_splits)]
-        except JetAssayError as error:
-            problems[signal] = str(error)
-            continue
-        details[signal] = tuple(refits)
-        scores += _scores(result, refits, backbone=backbone, seed=seed)
+    for signal, refits in details.items():
+        result = probed.probes[signal]
+        found, lacking = _scores(result, refits, backbone=backbone, seed=seed)
+        scores += found
+        undefined |= lacking
         if _own_cut(result) is None or any(each.log_rejection is None for each in refits):
+            where = _where(result, backbone)
             problems[signal] = f"{where}: a test sample does not resolve the working point of the rejection"
         elif not _has_survivors(result):
             undefined[f"{signal} rejection"] = "no background jet survives, so it has a limit and no spread"
@@ -95,6 +100,34 @@ def stability(
     ]
     tables = {"stability": pd.DataFrame(rows)} if rows else {}
     return Outcome(tuple(scores), problems, details, undefined, protocol=PROTOCOL, tables=tables)
+
+
+def _refits(
+    probed: Probed, backbone: str, *, halves: int, resplits: int, seed: int
+) -> tuple[dict[str, tuple[Refit, ...]], dict[str, str]]:
+    """Of each signal its refits, halves first, and why others have none. One new split is held at a time."""
+    found: dict[str, tuple[Refit, ...]] = dict.fromkeys(probed.probes, ())
+    problems: dict[str, str] = {}
+    for draw in range(halves + resplits):
+        splits = probed.splits if draw < halves else resplit(probed.splits, seed=seed, draw=draw - halves)
+        for signal in list(found):
+            result = probed.probes[signal]
+            where = _where(result, backbone)
+            try:
+                if draw < halves:
+                    refit = _half(splits, result, seed=seed, draw=draw, where=where)
+                else:
+                    refit = _split(splits, result, draw=draw - halves, where=f"{where}, files dealt anew")
+            except JetAssayError as error:
+                problems[signal] = str(error)
+                del found[signal]
+                continue
+            found[signal] += (refit,)
+    return found, problems
+
+
+def _where(result: ProbeResult, backbone: str) -> str:
+    return f"stability of '{backbone}', {result.signal} against {result.background}"
 
 
 def resplit(splits: Splits, *, seed: int, draw: int) -> Splits:
@@ -142,14 +175,14 @@ def _half_of(rows: IntArray, stream: np.random.Generator) -> IntArray:
 
 
 def _split(splits: Splits, result: ProbeResult, *, draw: int, where: str) -> Refit:
-    """A probe fitted and measured on another split."""
+    """A probe fitted and measured on another split. Raises `DataError` where that has too few jets of a class."""
     names = (result.signal, result.background)
-    train, validation = (
-        sample.take(np.sort(np.concatenate([sample.rows(name) for name in names])))
-        for sample in (splits.train, splits.validation)
+    train, validation, test = (
+        jets_of(sample, names, fewest=FEWEST_JETS, where=f"{where}, {name} sample")[1]
+        for name, sample in splits.by_name().items()
     )
     fitted = fit_probe(train, validation, signal=result.signal, where=where, penalties=_near(result))
-    return _measured(fitted, splits.test, result, kind="split", draw=draw)
+    return _measured(fitted, test, result, kind="split", draw=draw)
 
 
 def _near(result: ProbeResult) -> tuple[float, ...]:
@@ -185,26 +218,31 @@ def _own_cut(result: ProbeResult) -> Cut | None:
     return next((cut for cut in result.cuts if abs(cut.requested - point) < 1e-9), None)
 
 
-def _scores(result: ProbeResult, refits: list[Refit], *, backbone: str, seed: int) -> list[Score]:
-    """Every spread of one signal."""
+def _scores(
+    result: ProbeResult, refits: Sequence[Refit], *, backbone: str, seed: int
+) -> tuple[list[Score], dict[str, str]]:
+    """Every spread of one signal, and why some have no value."""
     facts: dict[str, Any] = {"task": STABILITY.name, "task_version": STABILITY.version, "backbone": backbone}
     facts |= {"signal": result.signal, "background": result.background, "seed": seed}
     facts |= {"n_signal": len(result.signal_rows), "n_background": len(result.background_rows)}
     facts |= {"n_train": result.probe.n_train}
     scores: list[Score] = []
+    undefined: dict[str, str] = {}
     spread_of_test = {"auc": float(np.sqrt(delong_variance(result.signal_logits, result.background_logits)))}
     if _has_survivors(result) and all(each.log_rejection is not None for each in refits):
         spread_of_test["log_rejection"] = _spread_of_log_rejection(result, seed)
     for metric, of_test in spread_of_test.items():
         values = {kind: [getattr(each, metric) for each in refits if each.kind == kind] for kind in ("half", "split")}
         point = jet_class(result.signal).working_point if metric == "log_rejection" else None
-        measured = {"test": {"value": of_test}, "train": _spread(values["half"]), "splits": _spread(values["split"])}
-        measured["total"] = {"value": float(np.hypot(of_test, measured["train"]["value"]))}
-        names = ("test", "train", "total", "splits")
-        scores += [
-            Score(**facts, metric=f"{metric}_sd_{name}", working_point=point, **measured[name]) for name in names
-        ]
-    return scores
+        measured = {"test": {"value": of_test} if of_test else _NONE, "train": _spread(values["half"])}
+        of_train = measured["train"]["value"]
+        measured["total"] = {"value": float(np.hypot(of_test, of_train))} if of_test and of_train else _NONE
+        measured["splits"] = _spread(values["split"])
+        for name, found in measured.items():
+            scores.append(Score(**facts, metric=f"{metric}_sd_{name}", working_point=point, **found))
+            if found is _NONE:
+                undefined[f"{result.signal}, {metric}_sd_{name}"] = _SAME[name]
+    return scores, undefined
 
 
 def _spread_of_log_rejection(result: ProbeResult, seed: int) -> float:
@@ -213,11 +251,16 @@ def _spread_of_log_rejection(result: ProbeResult, seed: int) -> float:
     scores = PairedScores(result.signal_logits[None], result.background_logits[None], point)
     survivors = paired_bootstrap({"": scores}, draws=_DRAWS, seed=seed)[""].survivors
     assert survivors is not None
-    return float(np.log(survivors + 0.5).std(ddof=1))
+    return float(np.log(survivors + 0.5).std(ddof=1)) if np.ptp(survivors) else 0.0
 
 
 def _spread(values: list[float]) -> dict[str, Any]:
-    """Standard deviation of normal values with its central interval: (m - 1) s^2 / sigma^2 is chi-squared."""
+    """Standard deviation of normal values with its central interval: (m - 1) s^2 / sigma^2 is chi-squared.
+
+    Of equal values `_NONE`: they say that the spread is too small to be seen, and not that there is none.
+    """
+    if min(values) == max(values):
+        return _NONE
     spread, freedom = float(np.std(values, ddof=1)), len(values) - 1
     low, high = (spread * float(np.sqrt(freedom / stats.chi2.isf(tail, freedom))) for tail in _TAILS)
     return {"value": spread, "low": low, "high": high, "level": LEVEL, "interval": "chi-squared"}

@@ -26,7 +26,7 @@ def section(content: Content) -> Section | None:
 
 
 def spread_cells(scores: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Text cells, backbones down and signals across: the three spreads, one after another."""
+    """Text cells, backbones down and signals across: the three spreads, one after another; `-` for one that is not."""
     parts = {}
     for part in PARTS:
         chosen = scores[scores["metric"] == f"{metric}_sd_{part}"]
@@ -37,10 +37,12 @@ def spread_cells(scores: pd.DataFrame, metric: str) -> pd.DataFrame:
     for name in table.index:
         for signal in table.columns:
             values = [parts[part].loc[name, signal] for part in PARTS]
-            if not any(pd.isna(value) for value in values):
+            if not all(pd.isna(value) for value in values):
                 table.loc[name, signal] = ", ".join(_digits(value) for value in values)
     return table
 
 
 def _digits(value: float) -> str:
+    if pd.isna(value):
+        return "-"
     return f"{value:.2f}" if value < 1 else f"{value:.1f}" if value < 10 else f"{value:.0f}"
