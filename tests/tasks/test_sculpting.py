@@ -80,7 +80,7 @@ def test_equal_scores_and_cuts_that_nothing_passes_are_named(jets):
     assert equal.undefined == {
         f"Hbb, background efficiency {each}": "so many scores are equal that 1 passes"
         for each in ("0.5", "0.1", "0.01")
-    }
+    } | {"Hbb, signal efficiency 0.5, inverse": "the divergence is 0"}
     result = jets.probes["Hbb"]
     strict = replace(result, cuts=tuple(replace(each, score=1e9) for each in result.cuts))
     nothing = mass_sculpting(Probed(jets.splits, {"Hbb": strict}), backbone="mine")
@@ -102,6 +102,8 @@ def test_everything_passing_has_no_inverse(jets):
     assert {(each.value, each.interval) for each in outcome.scores if each.metric == "inverse_jsd"} == {
         (None, "undefined")
     }
+    assert set(outcome.undefined.values()) == {"the divergence is 0"}
+    assert "Hbb, background efficiency 0.1, inverse" in outcome.undefined
 
 
 def test_a_dataset_without_the_mass_says_so(jets):

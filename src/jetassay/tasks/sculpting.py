@@ -100,6 +100,8 @@ def mass_sculpting(
             passing = binning.count(of_background[cut.passing], fold=True)
             found = sculpting(passing, every, level=LEVEL, draws=_DRAWS, seed=seed)
             details.setdefault(signal, {})[cut.name] = found
+            if not found.value:
+                undefined[f"{signal}, {cut.name}, inverse"] = "the divergence is 0"
             scores += _scores(found, cut, result, backbone=backbone, seed=seed)
             tables.append(_histograms(binning, cut, signal, before=every, after=passing))
     table = {"sculpting": pd.concat(tables, ignore_index=True)} if tables else {}
