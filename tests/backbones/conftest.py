@@ -26,7 +26,7 @@ def make_batch() -> Callable[..., InputBatch]:
     return batch_of
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def moved() -> Callable[..., torch.nn.Module]:
     return move_all_weights
 

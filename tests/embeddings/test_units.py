@@ -39,7 +39,7 @@ RECIPE = {
     "entries_per_pool": 16,
     "token_budget": 101,
     "code": "other",
-    "version": 2,
+    "version": 99,
 }
 READING = {
     "schema": SCHEMAS["jetclass2"],

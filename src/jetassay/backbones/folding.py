@@ -1,0 +1,82 @@
+"""Layers of a trained network as inference needs them: constants folded into the matrices beside them."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """A matrix product. weight (out, in), bias (out,); in float64 while things are folded into it, then `to` a type."""
+
+    weight: Tensor
+    bias: Tensor
+
+    @classmethod
+    def of(cls, layer: nn.Module) -> Self:
+        """A linear layer, or a convolution of length one, as the module has it."""
+        weight, bias = layer.get_parameter("weight"), layer.get_parameter("bias")
+        return cls(weight.detach().double().flatten(1), bias.detach().double())
+
+    def then(self, scale: Tensor, shift: Tensor | float = 0.0) -> Self:
+        """With `scale` and `shift` (out,) applied to its outputs."""
+        return type(self)(self.weight * scale[:, None], self.bias * scale + shift)
+
+    def of_scaled(self, scale: Tensor, shift: Tensor) -> Self:
+        """With `scale` and `shift` (in,) applied to its inputs."""
+        return type(self)(self.weight * scale, self.bias + self.weight @ shift)
+
+    def to(self, dtype: torch.dtype) -> "Product":
+        """Ready for use."""
+        return Product(self.weight.T.to(dtype).contiguous(), self.bias.to(dtype))
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """Rows times a matrix, plus a bias. matrix (in, out), bias (out,).
+
+    The bias is added after the product: kernels that take both first write the bias everywhere, which costs more.
+    """
+
+    matrix: Tensor
+    bias: Tensor
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """Rows (N, in) to rows (N, out), in the type of the matrix."""
+        return torch.mm(rows.to(self.matrix.dtype), self.matrix).add_(self.bias)
+
+    def into(self, out: Tensor, rows: Tensor) -> None:
+        """Rows (N, in) to the rows of `out` (N, out), in its type."""
+        if out.dtype == self.matrix.dtype:
+            torch.mm(rows, self.matrix, out=out).add_(self.bias)
+        else:
+            out.copy_(self(rows))
+
+
+@dataclass(frozen=True, slots=True)
+class Norm:
+    """A normalisation of each row; its scale and shift stay with it, since kernels apply them in passing."""
+
+    weight: Tensor
+    bias: Tensor
+    eps: float
+
+    @classmethod
+    def of(cls, layer: nn.LayerNorm, dtype: torch.dtype) -> Self:
+        """As the module has it; a copy."""
+        return cls(layer.weight.detach().to(dtype, copy=True), layer.bias.detach().to(dtype, copy=True), layer.eps)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Rows (..., D) to rows."""
+        return functional.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
+
+
+def batch_norm(layer: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
+    """Scale and shift (D,), float64, that a batch normalisation is in inference."""
+    assert layer.running_var is not None
+    assert layer.running_mean is not None
+    scale = layer.weight.detach().double() / (layer.running_var.double() + layer.eps).sqrt()
+    return scale, layer.bias.detach().double() - layer.running_mean.double() * scale

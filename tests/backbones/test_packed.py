@@ -1,0 +1,143 @@
+"""The packed Particle Transformer against the readable one, which is the definition."""
+
+import numpy as np
+import pytest
+import torch
+
+from jetassay.backbones.packed import Run, runs_of
+from jetassay.backbones.padding import pad
+from jetassay.backbones.part import ParticleTransformer
+from jetassay.features.batch import InputBatch
+
+TOLERANCE = 2e-5
+FORMS = {
+    "ParT": {"num_classes": 10},
+    "Sophon": {"num_classes": 188, "use_pre_activation_pair": True, "fc_params": ((512, 0.1),)},
+    "small": {"num_classes": 3, "embed_dims": (24, 40), "num_heads": 5, "num_layers": 2, "pair_embed_dims": (8,)},
+}
+
+
+@pytest.fixture(scope="module", params=FORMS)
+def module(request, moved):
+    with torch.random.fork_rng():
+        torch.manual_seed(2)
+        return moved(ParticleTransformer(input_dim=7, **FORMS[request.param]))
+
+
+def readable(module, batch, *, dtype=torch.float32):
+    jets = pad(batch, dtype=dtype)
+    with torch.inference_mode():
+        return module(jets.features, jets.p4, jets.mask)
+
+
+def packed(module, batch, *, dtype=torch.float32):
+    rest = torch.float64 if dtype == torch.float64 else torch.float32
+    inputs = (torch.from_numpy(each).to(rest) for each in (batch.features, batch.p4))
+    with torch.inference_mode():
+        return module.packed(dtype)(*inputs, batch.multiplicities.tolist())
+
+
+def largest_difference(ones, others):
+    return max(float((one - other).abs().max()) for one, other in zip(ones, others, strict=True))
+
+
+def test_runs_are_the_stretches_of_equal_multiplicity():
+    assert runs_of([3]) == (Run(0, 1, 0, 3),)
+    assert runs_of([5, 5, 2, 2, 2, 1]) == (Run(0, 2, 0, 5), Run(2, 5, 10, 2), Run(5, 6, 16, 1))
+    assert runs_of([1, 2, 1]) == (Run(0, 1, 0, 1), Run(1, 2, 1, 2), Run(2, 3, 3, 1))
+
+
+def test_pieces_hold_every_jet_once_and_few_enough_constituents(module):
+    many = [128] * 30 + [40] * 100 + [1] * 2000
+    pieces = module.packed(torch.float32).pieces(many)
+    assert [first for first, _ in pieces] == [0, *(last for _, last in pieces[:-1])]
+    assert pieces[-1][1] == len(many)
+    assert max(sum(many[first:last]) for first, last in pieces) <= 1536
+    assert module.packed(torch.float32).pieces([5000, 5000]) == [(0, 1), (1, 2)]
+
+
+def test_it_equals_the_readable_network_at_every_multiplicity(module, make_batch):
+    for many in ([*range(1, 33)], [*range(64, 33, -1)], [65, 80, 96, 97, 111, 112, 113, 127, 128]):
+        batch = make_batch(many)
+        assert largest_difference(packed(module, batch), readable(module, batch)) < TOLERANCE
+
+
+@pytest.mark.slow
+def test_it_equals_the_readable_network_at_all_128_multiplicities_alone(module, make_batch):
+    for n in range(1, 129):
+        batch = make_batch([n])
+        assert largest_difference(packed(module, batch), readable(module, batch)) < TOLERANCE
+
+
+def test_in_float64_it_equals_the_readable_network_to_rounding(module, make_batch):
+    batch = make_batch([30, 30, 7, 1])
+    twin = ParticleTransformer(input_dim=7, **FORMS_OF[module.fc[-1].out_features]).double().eval()
+    twin.load_state_dict(module.state_dict())
+    found, expected = packed(twin, batch, dtype=torch.float64), readable(twin, batch, dtype=torch.float64)
+    assert largest_difference(found, expected) < 1e-12
+
+
+FORMS_OF = {form["num_classes"]: form for form in FORMS.values()}
+
+
+def test_bfloat16_stays_near(module, make_batch):
+    batch = make_batch([40, 40, 12])
+    found, expected = packed(module, batch, dtype=torch.bfloat16)[0], readable(module, batch)[0]
+    assert found.dtype == torch.float32
+    assert float((found - expected).norm() / expected.norm()) < 0.03
+    assert float((found - expected).abs().max()) > 0
+
+
+def test_every_layer_equals_that_of_the_readable_network(module, make_batch):
+    batch = make_batch([20, 20, 9])
+    jets = pad(batch)
+    inputs = torch.from_numpy(batch.features), torch.from_numpy(batch.p4), batch.multiplicities.tolist()
+    with torch.inference_mode():
+        expected = module.embed_layers(jets.features, jets.p4, jets.mask)
+        form = module.packed(torch.float32)
+        found = form.embed_layers(*inputs)
+        assert set(found) == set(module.layers)
+        for name in module.layers:
+            scale = max(1.0, float(expected[name].abs().max()))  # inner layers are not normalised
+            assert largest_difference([found[name]], [expected[name]]) < TOLERANCE * scale
+            assert torch.equal(form.embed_at(name, *inputs), found[name])
+
+
+@pytest.mark.parametrize(
+    "p4",
+    [
+        np.tile([[30.0, 40.0, 0.0, 50.0]], (128, 1)),  # 128 identical, massless and collinear
+        np.tile([[0.0, 0.0, 0.0, 0.0]], (5, 1)),
+        np.array([[0.0, 0.0, 70.0, 70.0], [0.0, 0.0, -70.0, 70.0]]),  # along the beam
+        np.array([[1e-6, 0.0, 0.0, 1e-6], [3e4, 0.0, 1e5, 1.1e5]]),
+        np.array([[30.0, 40.0, 0.0, 50.0]]),
+    ],
+    ids=["identical", "vanishing", "beam", "far-apart", "one"],
+)
+def test_degenerate_momenta_give_finite_and_equal_numbers(module, p4):
+    rows = np.random.default_rng(1).normal(size=(len(p4), 7))
+    batch = InputBatch(
+        rows.astype(np.float32), p4.astype(np.float32), np.array([0, len(p4)]), np.zeros((1, 0), np.float32)
+    )
+    found = packed(module, batch)
+    assert all(bool(each.isfinite().all()) for each in found)
+    assert largest_difference(found, readable(module, batch)) < TOLERANCE
+
+
+def test_what_the_rows_beyond_a_jet_hold_never_matters(module, make_batch):
+    """Keys are read beyond the end of a jet: what follows there, even a jet of enormous numbers, changes nothing."""
+    alone, after = make_batch([17]), make_batch([17, 3])
+    loud = InputBatch(after.features.copy(), after.p4, after.offsets, after.jet_features)
+    loud.features[:17], loud.p4[:17] = alone.features, alone.p4
+    loud.features[17:] = 1e6
+    assert largest_difference([packed(module, loud)[0][:1]], [packed(module, alone)[0]]) < TOLERANCE
+
+
+def test_real_jets_get_the_same_embedding(module, real_data):
+    file = np.load(real_data / "jetclass_mixed_dev.npz")
+    mask = file["mask"][:64, 0].astype(bool)
+    p4 = np.moveaxis(file["vectors"][:64], 1, -1)[mask]
+    offsets = np.concatenate([[0], np.cumsum(mask.sum(axis=1))]).astype(np.int64)
+    rows = np.random.default_rng(4).normal(size=(len(p4), 7)).astype(np.float32)
+    batch = InputBatch(rows, p4.astype(np.float32), offsets, np.zeros((64, 0), np.float32))
+    assert largest_difference(packed(module, batch), readable(module, batch)) < TOLERANCE
