@@ -39,8 +39,6 @@ def audit_all(
     """The findings on each backbone, from the cache where they are kept; none where the suite has no [audit].
 
     embedded: the embedded jets of each backbone; made where a check needs them if not given
-
-    Raises `StoreError` where findings cannot be kept.
     """
     if suite.audit is None:
         return {}

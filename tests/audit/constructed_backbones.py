@@ -1,5 +1,7 @@
 """A clean backbone of a few lines, and what breaks it: one fault each."""
 
+import time
+
 import numpy as np
 import torch
 
@@ -153,6 +155,58 @@ class Crashing(Clean):
         if batch.multiplicities.max() > 100:
             raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
         return super().of_jets(batch)
+
+
+class FaintBatchMean(Clean):
+    """Hides the mean of the batch in the sixth decimal of a dimension that is 1 otherwise; probes standardise it."""
+
+    def of_jets(self, batch):
+        found = super().of_jets(batch)
+        found[:, 0] = 1 + 5e-5 * np.sin(10 * found.mean())
+        return found
+
+
+class BesideAGiant(Clean):
+    """The order in the batch, beside a dimension so large that nothing else counts."""
+
+    def of_jets(self, batch):
+        found = super().of_jets(batch)
+        found[:, 0] += 1e6
+        found[:, 1] = np.arange(len(batch))
+        return found
+
+
+class LeakyScores(Clean):
+    """A clean embedding; its class probabilities know how many jets were there before."""
+
+    labels = ("QCD", "Hbb")
+    seen = 0
+
+    def embed(self, batch):
+        place = self.seen + np.arange(len(batch))
+        self.seen += len(batch)
+        scores = np.stack([1 / (2 + place), 1 - 1 / (2 + place)], axis=1).astype(np.float32)
+        return Output(super().embed(batch).embedding, scores)
+
+
+class SharedMemory(Clean):
+    """Keeps its batch where other threads put theirs."""
+
+    def of_jets(self, batch):
+        self.batch = batch
+        time.sleep(0.02)
+        found = super().of_jets(self.batch)
+        return found[np.arange(len(batch)) % len(found)]
+
+
+class Late(Clean):
+    """Clean until it has seen `patience` jets; then it adds something."""
+
+    seen, patience = 0, 200
+
+    def of_jets(self, batch):
+        self.seen += len(batch)
+        return super().of_jets(batch) + (self.seen > self.patience)
 
 
 class BatchNormed(torch.nn.Module):

@@ -101,7 +101,7 @@ def test_the_command_prints_one_aligned_table_or_csv_and_its_exit_code_is_the_ve
 
 def test_the_command_fails_where_a_check_fails(home, folder, monkeypatch):
     monkeypatch.setattr("jetassay.audit.audit.recall", lambda _: None)
-    monkeypatch.setattr("jetassay.audit.invariance.TOLERANCE", -1.0)
+    monkeypatch.setattr("jetassay.audit.deviation.TOLERANCE", -1.0)
     found = call("audit", "tiny-1", "--dataset", "jetclass", "--data", str(folder), "--jets", "60", "--quiet")
     assert found.exit_code == 1
     assert "padding" in found.output

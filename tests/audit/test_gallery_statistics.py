@@ -131,6 +131,16 @@ def test_a_class_with_rounded_values_is_caught(clean, decimals):
     assert row.meaning.startswith("jet_pt (Hbb): decimal places")
 
 
+def test_a_class_with_an_even_number_of_constituents_is_caught(clean):
+    def even(sample, _):
+        found = sample.columns["multiplicity"] + 30
+        return np.where(sample.labels == 1, found - found % 2, found)
+
+    wide = changed(clean, lambda s: {"columns": {"multiplicity": s.columns["multiplicity"] * 2 + s.keys.entries % 2}})
+    row = failure(of_columns(with_column(wide, "multiplicity", even)))
+    assert row.meaning.startswith("multiplicity (Hbb): decimal places or last bits")
+
+
 @pytest.mark.parametrize("shorten", [
     lambda v: v.astype(np.float16).astype(np.float32),
     lambda v: np.round(v, 2),

@@ -7,14 +7,15 @@ from jetassay.audit.archive import STOPPED, keep, recall
 from jetassay.audit.catalogue import CHECKS
 from jetassay.audit.finding import Finding, Findings
 from jetassay.audit.subject import Subject
+from jetassay.backbones.checks import REFUSALS
 from jetassay.embeddings.threads import one_thread_per_operator
-from jetassay.errors import JetAssayError
+from jetassay.errors import JetAssayError, StoreError
 
 
 def audit(subject: Subject) -> Findings:
     """The checks that `subject.choice` names, in the order of the catalogue; taken from the cache where they are kept.
 
-    Raises `StoreError` where findings cannot be kept.
+    Findings that cannot be kept are given all the same, with a warning.
     """
     kept = recall(subject)
     if kept is not None:
@@ -26,7 +27,10 @@ def audit(subject: Subject) -> Findings:
             rows += run_check(name, subject)
             bar.advance()
     findings = Findings(tuple(_told_once(rows)))
-    keep(subject, findings)
+    try:
+        keep(subject, findings)
+    except StoreError as error:
+        subject.reporter.warning(f"{error} The audit of {subject.name} is not kept.")
     return findings
 
 
@@ -42,8 +46,11 @@ def _told_once(rows: Sequence[Finding]) -> Iterator[Finding]:
 
 
 def run_check(name: str, subject: Subject) -> tuple[Finding, ...]:
-    """The rows of one check; where it stops with a `JetAssayError`, that as its one failure."""
+    """The rows of one check; where it stops with an error, that as its one failure."""
     try:
         return tuple(CHECKS[name].load()(subject))
     except JetAssayError as error:
-        return (Finding(check=name, status="fail", figure=STOPPED, meaning=str(error)),)
+        meaning = str(error)
+    except (*REFUSALS, MemoryError, OSError) as error:  # of a feature set or a check: no score may be lost by it
+        meaning = f"{type(error).__name__}: {error}"
+    return (Finding(check=name, status="fail", figure=STOPPED, meaning=meaning),)

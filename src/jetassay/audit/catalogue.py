@@ -60,36 +60,42 @@ for _check in (
     ),
     Check(
         name="label-columns",
-        proves="no input takes a few values that each belong to one label alone",
+        proves="no input takes a few values that only and all jets of one label have",
         function="jetassay.audit.static:label_columns",
+        version=2,
         leak=True,
     ),
     Check(
         name="taint",
         proves="truth and file names can change, and no bit of the embedding does",
         function="jetassay.audit.taint:taint",
+        version=2,
         leak=True,
     ),
     Check(
         name="batches",
         proves="the order of entries and the cut into batches change nothing but rounding",
         function="jetassay.audit.taint:batches",
+        version=2,
         leak=True,
     ),
     Check(
         name="repeats",
         proves="nothing is carried from one batch to the next, and no chance is involved",
         function="jetassay.audit.invariance:repeats",
+        version=2,
     ),
     Check(
         name="batch-statistics",
         proves="a jet's embedding does not depend on the other jets of its batch",
         function="jetassay.audit.invariance:batch_statistics",
+        version=2,
     ),
     Check(
         name="padding",
         proves="empty slots change nothing",
         function="jetassay.audit.invariance:padding",
+        version=2,
     ),
     Check(
         name="constituent-order",
@@ -132,6 +138,13 @@ for _check in (
         name="duplicates",
         proves="distinct jets have distinct embeddings",
         function="jetassay.audit.collapse:duplicates",
+        version=2,
+    ),
+    Check(
+        name="stored",
+        proves="what is scored is what the backbone gives here and now, under the labels of the files",
+        function="jetassay.audit.stored:stored",
+        leak=True,
     ),
     Check(
         name="shuffled-labels",
@@ -156,7 +169,7 @@ for _check in (
         name="single-columns",
         proves="no observed column gives a class away, or says how it was selected",
         function="jetassay.audit.singles:single_columns",
-        version=2,
+        version=3,
     ),
     Check(
         name="class-dependent-drops",

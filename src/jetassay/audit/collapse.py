@@ -73,6 +73,7 @@ def duplicates(subject: Subject) -> Iterator[Finding]:
     """Jets that differ in their inputs and have the same embedding to the bit."""
     embedding, jets = subject.embedding, subject.subsample.jets
     _, first = np.unique(fingerprints(jets), return_index=True)
+    first = first[np.isfinite(embedding[first]).all(axis=1)]  # `finite` counts the others
     distinct = np.ascontiguousarray(embedding[first])
     rows = distinct.view(np.dtype((np.void, distinct.dtype.itemsize * distinct.shape[1])))[:, 0]
     _, counts = np.unique(rows, return_counts=True)

@@ -18,6 +18,7 @@ _SENTINEL = 0.02  # a value that so many jets share stands for "none" and has no
 _LAST_BITS = 4
 _COARSE = 0xFFF  # float16 and other short formats leave these bits of the mantissa empty
 _DECIMALS = 4
+_MANY = 8  # half of the jets spread over so many whole numbers: then odd and even ones are equally frequent
 _FEWEST_FOR_WIDTHS = 50
 _FAR = 100  # a decimal step of so many units in the last place is met by chance in one value of a hundred
 
@@ -34,7 +35,8 @@ class Column:
               those of the signal, whichever is larger; p_outside: bound on the chance of so many
     narrow:   width of the shortest interval with half of the signal's jets, over that of the background; None for
               whole numbers, and for fewer than 50 jets of either
-    digits:   AUC of the last digits (decimal places and last bits) alone; 0.5 for whole numbers
+    digits:   AUC of the last digits (decimal places and last bits) alone; of whole numbers that spread over many, of
+              being odd; 0.5 for few whole numbers
     digits_sd: how many standard deviations that is off chance
     """
 
@@ -131,10 +133,16 @@ def _narrow(signal: Values, background: Values) -> float | None:
 
 
 def _digits(values: Values) -> NDArray[np.int64]:
-    """A category by decimal places and last bits of the mantissa; -1 for whole-number columns and sentinels, int64."""
+    """A category by decimal places and last bits of the mantissa, int64; -1 for sentinels.
+
+    Whole numbers that spread over many are odd or even, without the largest, at which longer lists were cut; of few
+    whole numbers, which may be odd for a reason, all are -1.
+    """
     number, counts = np.unique(values, return_inverse=True, return_counts=True)[1:]
     if (np.floor(values) == values).all():
-        return np.full(len(values), -1, np.int64)
+        low, high = np.quantile(values, [0.25, 0.75])
+        many = min(high - low, len(counts) / 2) >= _MANY
+        return np.where(many & (values < values.max()), values.astype(np.int64) & 1, -1)
     bits = values.view(np.uint32)
     spacing = np.spacing(np.abs(values)).astype(np.float64)
     places = np.full(len(values), _DECIMALS, np.int64)

@@ -18,13 +18,13 @@ TOKEN_BUDGET = Batching().token_budget
 def embed_inputs(
     backbone: Backbone, inputs: InputBatch, *, token_budget: int = TOKEN_BUDGET, threads: int | None = None
 ) -> NDArray[np.float32]:
-    """The embedding (J, D) of `inputs`, in their order; sorted by length and cut into batches as for the store.
+    """The outputs (J, D + K) of `inputs`, in their order; sorted by length and cut into batches as for the store.
 
     The same inputs and budget give the same batches. Raises `DataError` where the backbone raises, or gives another
     shape; values are not looked at.
     """
     ordered, order = sort_by_length(inputs)
-    found = np.empty((len(inputs), backbone.card.embedding_dim), np.float32)
+    found = np.empty((len(inputs), backbone.card.embedding_dim + len(backbone.labels)), np.float32)
     ranges = split_sorted(ordered, token_budget=token_budget)
 
     def run(span: tuple[int, int]) -> None:
@@ -37,17 +37,26 @@ def embed_inputs(
 
 
 def embed_batch(backbone: Backbone, batch: InputBatch) -> NDArray[np.float32]:
-    """One forward pass (J, D). Raises `DataError` as above."""
+    """The outputs of one forward pass: embedding (J, D), and beside it the class probabilities (J, K) if it has labels.
+
+    Raises `DataError` as above.
+    """
     name = backbone.card.reference
     try:
-        embedding = backbone.embed(batch).embedding
+        output = backbone.embed(batch)
     except REFUSALS as error:
         raise DataError(
             f"{name}: the forward pass on {len(batch)} jets fails: {type(error).__name__}: {error}"
         ) from error
-    if embedding.shape != (len(batch), backbone.card.embedding_dim) or embedding.dtype != np.float32:
-        raise DataError(
-            f"{name}: embedding should be float32 {(len(batch), backbone.card.embedding_dim)}, not "
-            f"{embedding.dtype} {embedding.shape}"
-        )
-    return embedding
+    _require_shape(name, "embedding", output.embedding, (len(batch), backbone.card.embedding_dim))
+    if not backbone.labels:
+        return output.embedding
+    if output.scores is None:
+        raise DataError(f"{name}: it names {len(backbone.labels)} classes, but gives no scores")
+    _require_shape(name, "scores", output.scores, (len(batch), len(backbone.labels)))
+    return np.concatenate([output.embedding, output.scores], axis=1)
+
+
+def _require_shape(name: str, what: str, found: NDArray[np.float32], shape: tuple[int, int]) -> None:
+    if found.shape != shape or found.dtype != np.float32:
+        raise DataError(f"{name}: {what} should be float32 {shape}, not {found.dtype} {found.shape}")

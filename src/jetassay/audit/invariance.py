@@ -1,60 +1,69 @@
 """What may not change an embedding: how often, beside whom, in how many slots and in which order a jet is given."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from jetassay.audit.deviation import deviation, same_bits, told
+from jetassay.audit.deviation import TOLERANCE, Deviation, deviation, same_bits
 from jetassay.audit.finding import Finding, Status
 from jetassay.audit.forward import embed_batch
 from jetassay.audit.subject import Subject
-from jetassay.audit.taint import TOLERANCE
 from jetassay.embeddings.threads import one_thread_per_operator
 from jetassay.features.batch import InputBatch
 
 _JETS = 48
 _TRIED = 8
+_SIDE_BY_SIDE = 4
 
 
 def repeats(subject: Subject) -> Iterator[Finding]:
-    """A batch, another one, and the first again: to the bit the same, or something is carried between batches."""
+    """A batch, another one, and the first again, then all side by side: to the bit the same, or something is shared."""
     first, other = _some(subject, _JETS), _some(subject, _JETS, skip=_JETS)
     with one_thread_per_operator():
         before = embed_batch(subject.backbone, first)
-        embed_batch(subject.backbone, other)
+        between = embed_batch(subject.backbone, other)
         again = embed_batch(subject.backbone, first)
+        with ThreadPoolExecutor(_SIDE_BY_SIDE, "audit") as workers:
+            crowd = list(workers.map(partial(embed_batch, subject.backbone), [first, other] * (_SIDE_BY_SIDE // 2)))
     differ = len(first) - int(same_bits(before, again).sum())
+    alone = [before, between] * (_SIDE_BY_SIDE // 2)
+    mixed = sum(int((~same_bits(*pair)).sum()) for pair in zip(alone, crowd, strict=True))
     yield Finding(
         check="repeats",
-        status="fail" if differ else "pass",
-        figure=f"{differ} of {len(first)} jets differ",
+        status="fail" if differ or mixed else "pass",
+        figure=f"{differ or mixed} of {len(first) if differ else sum(map(len, crowd))} jets differ",
         meaning="The same batch gives another embedding after another batch: a state is carried over, or chance is "
         "involved (dropout)."
         if differ
-        else "The same batch gives the same bits, whatever was embedded before.",
-        numbers={"differ": differ},
+        else "Batches that run side by side on several threads disturb each other: they share memory."
+        if mixed
+        else "The same batch gives the same bits, whatever was embedded before it or is embedded beside it.",
+        numbers={"differ": differ, "mixed": mixed},
     )
 
 
 def batch_statistics(subject: Subject) -> Iterator[Finding]:
     """A jet beside other jets, none longer than itself, so that not even its padding changes."""
     by_name = _modules_that_use_the_batch(subject)
-    apart = float("inf") if by_name else _apart_in_company(subject)
+    apart = None if by_name else _apart_in_company(subject)
+    alone = apart is not None and apart.is_rounding
     yield Finding(
         check="batch-statistics",
-        status="pass" if apart <= TOLERANCE else "fail",
-        figure=by_name or told(apart),
+        status="pass" if alone else "fail",
+        figure=by_name or str(apart),
         meaning="A jet's embedding is the same beside any other jets."
-        if apart <= TOLERANCE
+        if alone
         else "A jet's embedding depends on the other jets of its batch. Set the network to inference mode, or take "
         "layers that look at one jet alone.",
-        numbers={} if by_name else {"deviation": apart},
+        numbers={} if apart is None else apart.numbers,
     )
 
 
-def _apart_in_company(subject: Subject) -> float:
-    """How far the embeddings of a few jets move with the jets beside them, relative to the largest value of all."""
+def _apart_in_company(subject: Subject) -> Deviation:
+    """How far the outputs of a few jets move with the jets beside them."""
     inputs = subject.inputs
     order = np.argsort(-inputs.multiplicities, kind="stable").astype(np.int64)
     tried = order[:: max(1, len(order) // (2 * _TRIED))][:_TRIED]
@@ -66,7 +75,7 @@ def _apart_in_company(subject: Subject) -> float:
             together = [inputs.take(np.array([jet, *beside], np.int64)) for beside in companies]
             found.append([embed_batch(subject.backbone, batch)[:1] for batch in together])
     first, *others = (np.concatenate(rows) for rows in zip(*found, strict=True))
-    return max(deviation(first, other) for other in others)
+    return max((deviation(first, other, beside=subject.outputs) for other in others), key=lambda each: each.weight)
 
 
 def _modules_that_use_the_batch(subject: Subject) -> str:
@@ -95,15 +104,15 @@ def padding(subject: Subject) -> Iterator[Finding]:
             part = jets.take(np.arange(start, min(start + _JETS // 2, len(jets))))
             padded.append(embed_batch(subject.backbone, InputBatch.join([part, longest]))[:-1])
         alone = [embed_batch(subject.backbone, jets.take(np.array([jet]))) for jet in range(len(jets))]
-    apart = deviation(np.concatenate(alone), np.concatenate(padded))
+    apart = deviation(np.concatenate(alone), np.concatenate(padded), beside=subject.outputs)
     yield Finding(
         check="padding",
-        status="pass" if apart <= TOLERANCE else "fail",
-        figure=told(apart),
+        status="pass" if apart.is_rounding else "fail",
+        figure=str(apart),
         meaning=f"Empty slots up to {subject.backbone.card.max_constituents} change nothing."
-        if apart <= TOLERANCE
+        if apart.is_rounding
         else "Empty slots change the embedding, so it depends on the longest jet of the batch; mask them.",
-        numbers={"deviation": apart},
+        numbers=apart.numbers,
     )
 
 
@@ -118,15 +127,15 @@ def constituent_order(subject: Subject) -> Iterator[Finding]:
     meaning = "The order of constituents changes nothing, as the card says."
     if not declared:
         status, meaning = "note", "The card does not declare that the order of constituents is of no account."
-    elif apart > TOLERANCE:
+    elif apart.relative > TOLERANCE:
         status = "fail"
         meaning = "The order of constituents matters, but the card says permutation_invariant = true. Correct it."
     yield Finding(
         check="constituent-order",
         status=status,
-        figure=told(apart),
+        figure=str(apart),
         meaning=meaning,
-        numbers={"deviation": apart},
+        numbers=apart.numbers,
     )
 
 

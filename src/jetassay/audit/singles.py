@@ -13,7 +13,8 @@ column is called
 - narrow, where half of the signal lies in an interval not a twentieth as wide as that of half of the background: a mass
   as the generator has it. Detectors smear masses by a tenth; measured ones come to 0.4.
 - marked in its last digits, where decimal places and the last four bits of the stored numbers alone reach 0.55 and are
-  6 standard deviations off chance: jets of one class went through another program, or carry their label.
+  6 standard deviations off chance: jets of one class went through another program, or carry their label. Of whole
+  numbers that spread over many, whether they are odd.
 
 A classifier finds such a mark without anybody having wanted it there.
 """

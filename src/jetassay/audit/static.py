@@ -1,6 +1,7 @@
 """What can be known of the inputs before a jet is embedded: of which columns they are made, and what these are."""
 
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from jetassay.jets.containers import Jets
 from jetassay.jets.mapping import name_parts
 from jetassay.jets.schema import SCHEMAS, Schema
 
+_CHANCE = 1e-9
 _JETS_PER_VALUE = 5
 """A column with fewer jets to a value than this is continuous, as far as the subsample shows."""
 
@@ -48,9 +50,12 @@ def schema(subject: Subject) -> Iterator[Finding]:
 
 def label_columns(subject: Subject) -> Iterator[Finding]:
     """Inputs that take few values and a different one for each label: truth under another name."""
-    jets, labels = subject.subsample.jets, subject.subsample.truth.labels
-    found = sorted({name for name, values in _values_by_jet(jets) if gives_label(values, labels)})
-    present = len(np.unique(labels))
+    jets, truth = subject.subsample.jets, subject.subsample.truth
+    present = len(np.unique(truth.labels))
+    given: dict[str, set[str]] = {}
+    for name, values in _values_by_jet(jets):
+        given.setdefault(name, set()).update(truth.names[label] for label in labels_given(values, truth.labels))
+    found = {name: labels for name, labels in given.items() if labels}
     if present < 2:
         why = "The subsample holds one label only, so no column can tell labels apart."
         yield Finding(check="label-columns", status="not run", figure=f"{present} label", meaning=why)
@@ -59,19 +64,42 @@ def label_columns(subject: Subject) -> Iterator[Finding]:
         check="label-columns",
         status="fail" if found else "pass",
         figure=f"{len(found)} of {len(subject.backbone.feature_set.needs)} columns",
-        meaning=f"{', '.join(found)}: few values, each with one label alone; this is the label under another name."
+        meaning=f"{_told(found, present)}: few values, some with one label alone; this is the label under another name."
         if found
-        else "No column takes values that each belong to one label alone.",
+        else "No column takes values that all jets of one label have, and no others.",
     )
 
 
-def gives_label(values: NDArray[np.float32], labels: NDArray[np.int64]) -> bool:
-    """Whether `values` (J,) take few values (five jets to a value at least) that each come with one label alone."""
+def labels_given(values: NDArray[np.float32], labels: NDArray[np.int64]) -> list[int]:
+    """Labels that `values` (J,) give away: all jets of the label have values that no other jet has.
+
+    Only for columns of few values (five jets to a value at least), and where it is no chance: V values can be divided
+    in 2^V ways, and each takes just the n jets of a label with probability 1 / C(J, n).
+    """
     distinct, inverse = np.unique(values, return_inverse=True)
-    if not 2 <= len(distinct) <= len(values) / _JETS_PER_VALUE or len(np.unique(labels)) < 2:
-        return False
-    pairs = np.unique(np.stack([inverse, labels]), axis=1)
-    return bool(pairs.shape[1] == len(distinct))
+    if not 2 <= len(distinct) <= len(values) / _JETS_PER_VALUE:
+        return []
+    jets = np.zeros((len(distinct), int(labels.max()) + 1))
+    np.add.at(jets, (inverse, labels), 1)
+    totals = jets.sum(axis=1)
+    found = []
+    for label in np.unique(labels):
+        own = jets[:, label] > 0
+        chance = len(distinct) * math.log(2) - _log_choices(len(values), int(jets[:, label].sum()))
+        if jets[own, label].sum() == totals[own].sum() < len(values) and chance < math.log(_CHANCE):
+            found.append(int(label))
+    return found
+
+
+def _log_choices(of: int, some: int) -> float:
+    """Logarithm of the ways to choose `some` of `of`."""
+    return math.lgamma(of + 1) - math.lgamma(some + 1) - math.lgamma(of - some + 1)
+
+
+def _told(found: Mapping[str, set[str]], present: int) -> str:
+    """Columns, with the labels that they give away where these are not all that are there."""
+    shown = {name: f" ({', '.join(sorted(given))})" if len(given) < present else "" for name, given in found.items()}
+    return ", ".join(f"{name}{which}" for name, which in sorted(shown.items()))
 
 
 def is_known_truth(name: str) -> bool:
@@ -108,8 +136,10 @@ def _sources(listed: Schema) -> Iterable[tuple[str, str]]:
 
 
 def _values_by_jet(jets: Jets) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """Of each column one value a jet: of constituents that of the first, and of the last."""
+    """Of each column one value a jet: of constituents that of the first, of the last, the least and the largest."""
     yield from jets.columns.items()
     for name, values in jets.constituents.items():
         yield name, values[jets.offsets[:-1]]
         yield name, values[jets.offsets[1:] - 1]
+        yield name, np.minimum.reduceat(values, jets.offsets[:-1])
+        yield name, np.maximum.reduceat(values, jets.offsets[:-1])

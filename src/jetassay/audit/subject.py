@@ -77,10 +77,18 @@ class Subject:
         return compute_inputs(self.backbone.feature_set, self.subsample.jets)
 
     @cached_property
-    def embedding(self) -> NDArray[np.float32]:
-        """The subsample's embedding (J, D), made here and now, not taken from the store."""
-        return self.embed(self.inputs)
+    def outputs(self) -> NDArray[np.float32]:
+        """All that the backbone gives for the subsample, made here and now, not taken from the store.
 
-    def embed(self, inputs: InputBatch, *, backbone: Backbone | None = None) -> NDArray[np.float32]:
-        """The embedding (J, D) of any inputs, in the batches of the store, by this backbone or another one."""
-        return embed_inputs(backbone or self.backbone, inputs, threads=self.threads)
+        Embedding (J, D) and class probabilities (J, K), side by side: float32 (J, D + K).
+        """
+        return embed_inputs(self.backbone, self.inputs, threads=self.threads)
+
+    @cached_property
+    def embedding(self) -> NDArray[np.float32]:
+        """Of that the embedding (J, D)."""
+        return np.ascontiguousarray(self.outputs[:, : self.backbone.card.embedding_dim])
+
+    def embed(self, inputs: InputBatch, *, backbone: Backbone) -> NDArray[np.float32]:
+        """The embedding (J, D) of any inputs by another backbone, in the batches of the store."""
+        return embed_inputs(backbone, inputs, threads=self.threads)[:, : backbone.card.embedding_dim]

@@ -19,6 +19,7 @@ from jetassay.jets.containers import Chunk, FloatArray, Jets, Truth
 from jetassay.jets.dataset import DataFile, Dataset
 from jetassay.jets.reading import OnInvalid, read_chunks
 from jetassay.jets.sources import file_format
+from jetassay.tasks.samples import JetKeys
 
 Files = Mapping[str, tuple[DataFile, ...]]
 Key = tuple[tuple[str, ...] | None, int]
@@ -39,6 +40,12 @@ class Subsample:
 
     def __len__(self) -> int:
         return len(self.jets)
+
+    @property
+    def keys(self) -> JetKeys:
+        """Which jets these are."""
+        owners = np.repeat(np.arange(len(self.files)), [len(entries) for entries in self.kept])
+        return JetKeys(tuple(file.digest for file in self.files), owners, np.concatenate(self.kept))
 
 
 class AuditedJets:

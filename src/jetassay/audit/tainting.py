@@ -63,7 +63,7 @@ def write_shuffled(
     shuffled = _shuffle(joined, hidden, order)
     path = folder / f"copy_000{files[0].path.suffix}"
     _write(path, shuffled, like=files[0].path, schema=schema)
-    changed = [joined.numbers[name] != shuffled.numbers[name] for name in hidden if name in joined.numbers]
+    changed = [_differ(joined.numbers[name], shuffled.numbers[name]) for name in hidden if name in joined.numbers]
     return Shuffled(path, hidden, float(np.any(changed, axis=0).mean()) if changed else 0.0)
 
 
@@ -158,6 +158,14 @@ def _shuffle(raw: RawChunk, hidden: Sequence[str], order: IntArray) -> RawChunk:
             rows, offsets = ragged_rows(lists[name].offsets, order)
             lists[name] = Ragged(offsets, lists[name].content[rows])
     return RawChunk(raw.start, raw.stop, numbers, lists)
+
+
+def _differ(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which of two (J,) are other values; NaN is no other value than NaN."""
+    differ: NDArray[np.bool_] = one != other
+    if one.dtype.kind == "f":
+        differ &= ~(np.isnan(one) & np.isnan(other))
+    return differ
 
 
 def _spread(order: IntArray, rows: int) -> IntArray:
