@@ -10,9 +10,10 @@ from jetassay import steps
 from jetassay.backbones.catalogue import backbone_cards, find_card
 from jetassay.backbones.loading import load_backbone
 from jetassay.embeddings.datasets import default_store, embed_dataset
-from jetassay.errors import ConfigError
+from jetassay.errors import ConfigError, DataError
 from jetassay.layering import embed_layers
 from jetassay.progress import Reporter
+from jetassay.run import run_suite
 from jetassay.scoring import score_all
 from jetassay.suite import Suite
 from jetassay.tasks.catalogue import LAYERS, TASKS
@@ -36,7 +37,9 @@ def embedded_by(suite):
     backbones = steps.load_backbones(suite, device="cpu", reporter=QUIET)
     dataset = steps.find_jets(suite.dataset, reporter=QUIET)
     splits = steps.split_jets(suite, dataset)
-    return backbones, dataset, splits, embed_layers(suite, backbones, dataset, splits, reporter=QUIET)
+    found, problems = embed_layers(suite, backbones, dataset, splits, reporter=QUIET)
+    assert not problems
+    return backbones, dataset, splits, found
 
 
 def test_layers_are_those_of_each_layer_on_the_first_jets_of_each_test_file(home, jets_folder):
@@ -66,6 +69,22 @@ def test_the_suite_scores_layers_of_the_backbones_that_have_them(home, jets_fold
     scored = score_all(suite, {}, splits, layers=found, reporter=QUIET)
     assert {"at least 64 jets" in problem for problem in scored.problems} == {True}  # 48 jets here
     assert "first 24 of each test file" in scored.protocol
+
+
+def test_nan_in_an_inner_layer_costs_no_other_score(home, jets_folder, monkeypatch):
+    def broken(backbone, *args, **options):
+        if backbone.card.reference == "tiny-2@all-layers":
+            raise DataError("backbone 'tiny-2' gives NaN")
+        return embed_dataset(backbone, *args, **options)
+
+    monkeypatch.setattr("jetassay.embeddings.datasets.embed_dataset", broken)
+    layers = {"jets": 40, "backbones": ["tiny-1", "tiny-2"]}
+    suite = suite_on(jets_folder, layers=layers, probe={"signals": ["Hbb"]}, audit=False)
+    outcome = run_suite(suite, reporter=QUIET)
+    assert "layers, tiny-2: backbone 'tiny-2' gives NaN" in outcome.problems
+    assert any(each.startswith("layers, all: at least 64 jets") for each in outcome.problems), "tiny-1 went on"
+    frame = outcome.results.frame
+    assert set(frame.loc[frame["task"] == "probe", "backbone"]) == {"tiny-1", "tiny-2", "jet-observables"}
 
 
 def test_without_the_table_there_are_no_layers(home, jets_folder):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jetassay import steps
-from jetassay.errors import ConfigError
+from jetassay.errors import ConfigError, SimulationError
 from jetassay.progress import Reporter
 from jetassay.run import run_suite
 from jetassay.scoring import sample_of, score_all
@@ -126,6 +126,18 @@ def test_the_other_mode_has_the_same_jets(varied, monkeypatch):
     assert np.array_equal(first, second)
     scored = score_all(suite, embedded, splits, varied=found, reporter=QUIET)
     assert {each.bin for each in scored.scores if each.task == "robustness"} == {"nominal", "mode=ideal"}
+
+
+def test_a_simulation_that_fails_costs_no_other_score(varied, monkeypatch):
+    def fails(*_, **__):
+        raise SimulationError("Pythia does not start")
+
+    monkeypatch.setattr("jetassay.varying.open_dataset", fails)
+    suite, splits, embedded, found = varied(robustness={"perturbations": ["scale=0.1"], "modes": ["ideal"], "jets": 12})
+    assert found["tiny-1"].problems == {"mode=ideal": "Pythia does not start"}
+    scored = score_all(suite, embedded, splits, varied=found, reporter=QUIET)
+    assert {each.bin for each in scored.scores if each.task == "robustness"} == {"nominal", "scale=0.1"}
+    assert any("mode=ideal: Pythia does not start" in each for each in scored.problems)
 
 
 def test_the_mode_of_the_jets_themselves_is_refused(varied):

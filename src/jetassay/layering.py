@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from jetassay.errors import ConfigError
+from jetassay.errors import ConfigError, JetAssayError, LeakageError
 from jetassay.jets.dataset import Dataset
 from jetassay.progress import Reporter
 from jetassay.scoring import Files, sample_of
@@ -35,28 +35,35 @@ def layered(suite: Suite, backbones: "Mapping[str, Backbone]") -> list[str]:
 
 def embed_layers(
     suite: Suite, backbones: "Mapping[str, Backbone]", dataset: Dataset, splits: Files, *, reporter: Reporter
-) -> dict[str, Layers]:
+) -> tuple[dict[str, Layers], dict[str, str]]:
     """All layers of the backbones that [layers] names, on the first jets of each test file; stored like any other.
 
-    One more pass over these jets, whatever the number of layers. Raises `ConfigError` as `layered`.
+    One more pass over these jets, whatever the number of layers. Also gives the backbones whose layers cannot be had,
+    such as one with NaN in an inner layer, and why. Raises `ConfigError` as `layered`, and `LeakageError`.
     """
     from jetassay.backbones.card import ALL_LAYERS
     from jetassay.backbones.loading import load_backbone
     from jetassay.embeddings.datasets import default_store, embed_dataset
 
     if suite.layers is None:
-        return {}
+        return {}, {}
     chosen = replace(dataset, files=splits["test"]).limited(suite.layers.jets)
-    found = {}
+    found, problems = {}, {}
     for name in layered(suite, backbones):
         card, device = backbones[name].card, getattr(backbones[name], "device", "cpu")
-        embedded = embed_dataset(
-            load_backbone(card.at(ALL_LAYERS), device=str(device), dtype=suite.dtype, reporter=reporter),
-            chosen,
-            store=default_store(),
-            on_invalid=suite.dataset.on_invalid,
-            threads=suite.threads,
-            reporter=reporter,
-        )
+        try:
+            embedded = embed_dataset(
+                load_backbone(card.at(ALL_LAYERS), device=str(device), dtype=suite.dtype, reporter=reporter),
+                chosen,
+                store=default_store(),
+                on_invalid=suite.dataset.on_invalid,
+                threads=suite.threads,
+                reporter=reporter,
+            )
+        except (ConfigError, LeakageError):
+            raise
+        except JetAssayError as error:
+            problems[name] = str(error)
+            continue
         found[name] = Layers(sample_of(embedded, chosen.files), card.layers)
-    return found
+    return found, problems

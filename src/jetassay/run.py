@@ -14,6 +14,7 @@ from jetassay.scoring import score_all
 from jetassay.steps import embed_all, find_jets, load_backbones, measure_throughput, split_jets
 from jetassay.suite import Suite
 from jetassay.tasks.further import require_tasks
+from jetassay.tasks.score import Outcome
 from jetassay.varying import embed_variations
 
 
@@ -66,11 +67,12 @@ def run_suite(suite: Suite, *, device: str = "cpu", reporter: Reporter) -> Suite
         with open_suite_run(suite=suite.name, suite_id=identity, reporter=reporter) as opened:
             with clock("embeddings"):
                 embedded = embed_all(suite, backbones, dataset, splits, reporter=reporter)
-                layers = embed_layers(suite, backbones, dataset, splits, reporter=reporter)
+                layers, without_layers = embed_layers(suite, backbones, dataset, splits, reporter=reporter)
             with clock("jets seen otherwise"):
                 varied = embed_variations(suite, backbones, embedded, dataset, splits, reporter=reporter)
             with clock("scores"):
                 scored = score_all(suite, embedded, splits, varied=varied, layers=layers, reporter=reporter)
+                scored.take(Outcome((), problems=without_layers), task="layers")
             with clock("audit"):
                 audited = audit_all(
                     suite, backbones, dataset=dataset, splits=splits, embedded=embedded, reporter=reporter

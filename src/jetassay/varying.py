@@ -45,7 +45,7 @@ def embed_variations(
     assert suite.probe is not None  # as the suite has checked
     classes = (suite.probe.background, *suite.probe.signals)
     wanted = _Wanted.of(next(iter(embedded.values())), splits["test"], classes=classes, jets=choice.jets)
-    other_modes = [_in_mode(mode, suite, dataset, wanted, reporter=reporter) for mode in choice.modes]
+    other_modes = [_tried(mode, suite, dataset, wanted, reporter=reporter) for mode in choice.modes]
     perturbations = [parse_perturbation(text, seed=choice.seed) for text in choice.perturbations]
     varied: dict[str, Variations] = {}
     with reporter.bar("jets seen otherwise", len(backbones), unit="backbones") as bar:
@@ -87,6 +87,7 @@ class _Mode:
     """The same events in another detector mode: its files, and pairs of jets; or why there is nothing.
 
     ours, theirs: keys of the jets that both modes have
+    failed: whether there should have been something
     """
 
     name: str
@@ -95,6 +96,19 @@ class _Mode:
     theirs: JetKeys | None = None
     reason: str = ""
     note: str = ""
+    failed: bool = False
+
+
+def _tried(
+    mode: Literal["delphes", "ideal"], suite: Suite, dataset: Dataset, wanted: _Wanted, *, reporter: Reporter
+) -> _Mode:
+    """As `_in_mode`; a simulation that fails costs no other score."""
+    try:
+        return _in_mode(mode, suite, dataset, wanted, reporter=reporter)
+    except (ConfigError, LeakageError):
+        raise
+    except JetAssayError as error:
+        return _Mode(f"mode={mode}", reason=str(error), failed=True)
 
 
 def _in_mode(
@@ -170,7 +184,7 @@ class _Work:
         for each in wanted:
             name = each.name if isinstance(each, _Mode) else str(each)
             if isinstance(each, _Mode) and each.dataset is None:
-                undefined[name] = each.reason
+                (problems if each.failed else undefined)[name] = each.reason
                 continue
             try:
                 made[name] = self.in_mode(each) if isinstance(each, _Mode) else self.perturbed(each)

@@ -91,6 +91,9 @@ def test_too_few_jets_and_backbones_that_are_not_there_are_named(sample_of):
     assert layers(chosen).problems == {"QCD": "at least 64 jets are needed, and the bin 'QCD' has 40"}
     with pytest.raises(DataError, match="no layers of b; there are those of a"):
         layers(chosen, backbones=("b",))
+    some = layers(layers_of(sample_of, "a"), backbones=("a", "b"))
+    assert some.problems == {"b": "its layers are not there"}
+    assert some.scores
     with pytest.raises(DataError, match="no layers of any backbone"):
         layers({})
     with pytest.raises(DataError, match="do not fill 24 dimensions"):

@@ -75,18 +75,18 @@ def layers(
     seed:      of blocks, batches and medians
 
     Table `layer_similarity`, a row for each pair of layers, metric and bin; scores as the protocol says. A layer that
-    is constant or holds NaN is in `problems`. Raises `DataError` where the jets are not the same, or a backbone is not
-    there.
+    is constant or holds NaN, and a backbone whose layers are not there, is in `problems`. Raises `DataError` where the
+    jets are not the same, or there are no layers at all.
     """
-    missing = [name for name in backbones if name not in backbones_layers]
-    if missing or not backbones_layers:
+    wanted = backbones or tuple(backbones_layers)
+    chosen = {name: backbones_layers[name] for name in wanted if name in backbones_layers}
+    if not chosen:
         there = ", ".join(backbones_layers) or "none"
-        raise DataError(f"no layers of {', '.join(missing) or 'any backbone'}; there are those of {there}")
-    chosen = {name: backbones_layers[name] for name in backbones or backbones_layers}
+        raise DataError(f"no layers of {', '.join(wanted) or 'any backbone'}; there are those of {there}")
     same_jets({name: each.sample for name, each in chosen.items()})
     reference = next(iter(chosen.values())).sample
     in_background = reference.rows(background) if background in reference.names else np.empty(0, np.int64)
-    problems: dict[str, str] = {}
+    problems = {name: "its layers are not there" for name in wanted if name not in chosen}
     rows: list[dict[str, Any]] = []
     for name, kept in {"all": np.arange(len(reference)), background: in_background}.items():
         if len(kept) < FEWEST_JETS:
