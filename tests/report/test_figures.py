@@ -62,4 +62,4 @@ def test_cells_of_a_heat_map_keep_their_colours_beside_much_text(tmp_path):
     figure.savefig(tmp_path / "full.png", dpi=150, bbox_inches="tight")
     save(figure, tmp_path / "small.png")
     wanted, got = (plt.imread(tmp_path / f"{name}.png")[:, :, :3] for name in ("full", "small"))
-    assert abs(wanted - got).max() < 0.08
+    assert abs(wanted - got).max() < 0.05

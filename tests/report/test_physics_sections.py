@@ -51,6 +51,7 @@ def calibrated(name, signal, where):
         score("calibration", "ece", 0.05, low=0.04, high=0.06, **facts),
         score("calibration", "ece_null", 0.01, low=0.0, high=0.02, **facts),
         score("calibration", "ece_p_value", 0.005, **facts),
+        score("calibration", "brier", 0.08, low=0.07, high=0.09, **facts),
     ]
 
 
@@ -147,8 +148,9 @@ def test_sculpting_shows_cuts_that_enough_jets_pass(made):
 def test_calibration_has_a_table_and_a_figure_for_each_kind(made):
     section = calibration.section(made)
     assert list(drawn(section)) == ["calibration_probe", "calibration_top_label"]
-    probe, top = [block.cells for block in section.blocks if isinstance(block, Table)]
+    probe, brier, top, _ = [block.cells for block in section.blocks if isinstance(block, Table)]
     assert list(probe.columns) == ["Hbb", "Tbl"]
+    assert brier.loc["alpha"].to_dict() == {"Hbb": "0.080(10)", "Tbl": "0.080(10)"}
     assert list(top.columns) == ["all classes"]
     assert set(top["all classes"]) == {"0.050 (0.010)"}
 

@@ -129,6 +129,8 @@ def test_csv_and_json_hold_every_fact_of_the_chosen_numbers(metric):
     expected = [float(n.value) for n in NUMBERS if n.dataset == "jetclass" and metric in (None, n.metric)]
     assert [float(row["value"]) for row in rows] == [each["value"] for each in told] == expected
     assert all(each["source"] and each["definitions"] and each["verified"] for each in told)
+    for name in ("n_train", "n_test", "n_background", "survivors"):
+        assert [row[name] for row in rows] == ["" if each[name] is None else str(each[name]) for each in told]
 
 
 def test_the_printed_table_fits_the_terminal_and_names_its_sources():
@@ -137,6 +139,7 @@ def test_the_printed_table_fits_the_terminal_and_names_its_sources():
     assert "ParT" in text
     assert "61 of 2,000,000" in text
     assert "[1] arXiv:2505.20280, tables 1 and 5" in text
+    assert "404,000" in render_reference(dataset="toplandscape", metric="accuracy", format="table", width=100)
     assert "Clopper-Pearson" not in render_reference(dataset="quarkgluon", metric=None, format="table", width=100)
 
 

@@ -21,7 +21,7 @@ _STYLES = (
     ("#a96b59", "P"), ("#94a4a2", "X"), ("#e76300", "<"), ("#b9ac70", ">"), ("#92dadd", "*"),
 )  # fmt: skip
 DPI = 150
-_COLOURS = 128
+_COLOURS = 256
 
 
 def auc_figure(frame: pd.DataFrame, *, task: str = "probe") -> "Figure":
@@ -135,7 +135,7 @@ def _dots(
 
 
 def save(figure: "Figure", path: Path) -> Path:
-    """Write the figure as PNG of at most 128 colours, whole or not at all, and forget it; gives the path.
+    """Write the figure as PNG of at most 256 colours, whole or not at all, and forget it; gives the path.
 
     A palette takes less than a third of the space: a page holds some 40 figures. Colours are chosen so that none is
     far from its own (`MAXCOVERAGE`); by area, text takes so many that the cells of a heat map are left with a dozen.

@@ -20,6 +20,8 @@ _METRICS = {
     "r2": "R2 of",
 }
 
+_COUNTS = ("n_train", "n_test", "n_background", "survivors")
+
 _INTERVALS = (
     "The 68 % intervals are computed here: the inverse of Clopper-Pearson on the surviving background jets, as many as "
     "those of the test sample divided by the rejection; 'about' where other counts give the same digits."
@@ -75,7 +77,8 @@ def render_reference(*, dataset: str | None, metric: str | None, format: str, wi
     """The chosen numbers as text. Raises `ConfigError` where there are none."""
     numbers = chosen(dataset=dataset, metric=metric)
     if format == "csv":
-        return pd.DataFrame([record(number) for number in numbers]).to_csv(index=False).rstrip("\n")
+        table = pd.DataFrame([record(number) for number in numbers]).astype(dict.fromkeys(_COUNTS, "Int64"))
+        return table.to_csv(index=False).rstrip("\n")
     if format == "json":
         return json.dumps({"schema": 1, "published": [record(number) for number in numbers]}, indent=1)
     keys = list(dict.fromkeys(number.source for number in numbers))
@@ -97,6 +100,7 @@ def cells(numbers: Sequence[Number], *, keys: Sequence[str]) -> pd.DataFrame:
         "value": [value_text(number) for number in numbers],
         "68 % interval": [interval_text(number) for number in numbers],
         "survivors": [survivors_text(number) for number in numbers],
+        "test jets": [f"{number.n_test:,}" if number.n_test else "" for number in numbers],
         "source": [f"[{keys.index(number.source) + 1}]" for number in numbers],
         "remark": [number.note for number in numbers],
     }

@@ -8,8 +8,9 @@ import pandas as pd
 from jetassay.jets.classes import in_order
 from jetassay.report.content import Block, Content, Figure, Section
 from jetassay.report.figures import styles
-from jetassay.report.null_cells import cells_beside_null
+from jetassay.report.null_cells import ALL_CLASSES, cells_beside_null
 from jetassay.report.panels import label, legend, numbers, panels, trained
+from jetassay.report.tables import auc_cell
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +24,7 @@ _KINDS = {
 
 
 def section(content: Content) -> Section | None:
-    """ECE and reliability diagrams of each kind of probability."""
+    """ECE, reliability diagrams and Brier scores of each kind of probability."""
     rows, table = content.scores("calibration"), content.tables.get("calibration")
     if table is None or not len(rows):
         return None
@@ -39,7 +40,19 @@ def section(content: Content) -> Section | None:
         caption = f"Reliability of {words}: how often it is right, against what it says; trained backbones."
         draw = partial(reliability_figure, trained(curves, content), style=styles(content.frame))
         blocks.append(Figure(f"calibration_{of.replace(' ', '_')}", draw, caption))
+        brier = chosen[chosen["metric"] == "brier"]
+        if len(brier):
+            title = f"Brier score of {words}: 0 is perfect"
+            blocks.append(content.grouped(brier_cells(brier), "backbone", title=title, folded=True))
     return Section("Calibration", tuple(blocks), ("Calibration",))
+
+
+def brier_cells(rows: pd.DataFrame) -> pd.DataFrame:
+    """Text cells, backbones down and signals across. rows: of metric `brier` and one kind of probability."""
+    cells = [auc_cell(row) for _, row in rows.iterrows()]
+    labelled = rows.assign(signal=rows["signal"].fillna(ALL_CLASSES), cell=cells)
+    table = labelled.pivot(index="backbone", columns="signal", values="cell")
+    return table.reindex(index=rows["backbone"].unique(), columns=in_order(table.columns)).astype(object).fillna("-")
 
 
 def reliability_figure(table: pd.DataFrame, *, style: dict[str, tuple[str, str]]) -> "Drawing":
