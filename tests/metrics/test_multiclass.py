@@ -48,9 +48,11 @@ def test_a_probability_of_zero_counts_as_the_smallest_number():
     assert interval.low == interval.high == value
 
 
-def test_perfect_order_is_one_and_its_interval_ends_there():
-    value, interval = macro_ovo_auc(np.eye(3)[[0, 0, 1, 1, 2, 2]], np.array([0, 0, 1, 1, 2, 2]), level=0.68)
-    assert (value, interval.high) == (1.0, 1.0)
+def test_perfect_order_is_one_and_its_interval_ends_there_and_does_not_begin_there():
+    labels = np.repeat([0, 1, 2], [20, 30, 40])
+    value, interval = macro_ovo_auc(np.eye(3)[labels], labels, level=0.68)
+    assert (value, interval.high, interval.method) == (1.0, 1.0, "disjoint-pairs")
+    assert interval.low == pytest.approx(0.16 ** (1 / 20))
 
 
 def test_classes_with_fewer_than_two_jets_are_left_out():

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from jetassay.errors import DataError
-from jetassay.metrics.intervals import Interval, clopper_pearson
+from jetassay.metrics.intervals import Interval, clopper_pearson, perfect_order_margin
 from jetassay.metrics.roc import pairs_won
 
 FloatArray = NDArray[np.float64]
@@ -37,11 +37,14 @@ def log_loss(probabilities: NDArray[Any], labels: IntArray, *, level: float) -> 
 
 
 def macro_ovo_auc(probabilities: NDArray[Any], labels: IntArray, *, level: float) -> tuple[float, Interval]:
-    """Mean AUC over pairs of classes (Hand and Till, Machine Learning 45 (2001) 171, equation 7), normal interval.
+    """Mean AUC over pairs of classes (Hand and Till, Machine Learning 45 (2001) 171, equation 7), with its interval.
 
     The AUC of classes i and j is the mean of two on the jets of both: that of p_i with i as signal, and that of p_j
     with j as signal; ties count one half. Its variance is DeLong's (Biometrics 44 (1988) 837), for the mean of all
-    ordered pairs: the sum over classes of the sample variance of each jet's own part in it, over the number of jets.
+    ordered pairs: the sum over classes of the sample variance of each jet's own part in it, over the number of jets;
+    the interval is normal. Where every pair is ordered there is no variance, and it is the limit of
+    `perfect_order_margin`: m disjoint sets of one jet of each class, m the smallest class, are then all in order, which
+    has probability AUC**m at most.
 
     Classes with fewer than two jets are left out. Raises `DataError` where fewer than two classes remain.
     """
@@ -59,6 +62,9 @@ def macro_ovo_auc(probabilities: NDArray[Any], labels: IntArray, *, level: float
             parts[j] += 1 - _fraction_below(jets[j][:, i], jets[i][:, i])
     variance = sum(float(part.var(ddof=1)) / len(part) for part in parts.values()) / pairs**2
     value = total / pairs
+    if value == 1:
+        margin = perfect_order_margin(min(len(rows) for rows in jets.values()), level=level)
+        return value, Interval(1 - margin, 1.0, level, "disjoint-pairs")
     return value, _normal(value, float(np.sqrt(variance)), level, lowest=0.0, highest=1.0)
 
 

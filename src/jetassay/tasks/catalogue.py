@@ -67,7 +67,7 @@ SIMILARITY = Task(
 )
 ZERO_SHOT = Task(
     name="zero-shot",
-    version=1,
+    version=2,
     description="a classifier's own class probabilities, each signal class against QCD, and all classes together",
     scope="backbone",
     takes="splits",
@@ -181,7 +181,7 @@ MLP_PROBE = Task(
 )
 MULTICLASS = Task(
     name="multiclass",
-    version=1,
+    version=2,
     description="multinomial regression on frozen embeddings, all classes together",
     scope="backbone",
     takes="splits",

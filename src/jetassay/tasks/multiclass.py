@@ -30,8 +30,9 @@ PROTOCOL = (
     "classes: each dimension standardised by the training jets, all jets weighing the same, L2 penalty chosen from "
     f"{PENALTIES[0]:g}, {PENALTIES[1]:g}, ... {PENALTIES[-1]:g} by the log-loss on the validation jets, minimised "
     f"until no component of the gradient exceeds {GRADIENT_NORM:g}. On the test jets: accuracy of the most probable "
-    "class (Clopper-Pearson); macro one-vs-one AUC (Hand and Till 2001; normal interval, variance after DeLong); "
-    "log-loss, the mean of -ln p of the true class (normal interval), ln K for K classes without knowledge. Accuracy "
+    "class (Clopper-Pearson); macro one-vs-one AUC (Hand and Till 2001; normal interval, variance after DeLong, of "
+    "perfect order a limit); log-loss, the mean of -ln p of the true class (normal "
+    "interval), ln K for K classes without knowledge. Accuracy "
     "and log-loss depend on the mixture of classes, which is that of the samples."
 )
 """The definition behind every number of this task, to be shown beside it."""

@@ -22,7 +22,7 @@ METRICS = ("auc", "rejection", "rejection_over_cuts")
 DEFINITIONS = (
     "One class against one: only jets of the signal and of the background take part. AUC: probability that a signal "
     "jet scores above a background jet, ties counting one half; interval by bootstrap over test jets within each "
-    "class.\n"
+    "class, of perfect order the limit ((1 - level) / 2)**(1 / jets of the smaller class).\n"
     "Rejection: 1 / background efficiency at the score of the k-th highest signal jet, k the smallest number with "
     "k / n_signal >= working point; jets at the cut pass. Its interval is Clopper-Pearson on the surviving background "
     "jets at this cut; 'rejection_over_cuts' is the same number with an interval that also covers the finite number of "

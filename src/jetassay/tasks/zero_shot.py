@@ -30,8 +30,9 @@ PROTOCOL = (
     "probe's are not.\n"
     f"{DEFINITIONS}\n"
     "Where the outputs are the dataset's own classes, all test jets together: accuracy of the most probable class "
-    "(Clopper-Pearson); macro one-vs-one AUC (Hand and Till 2001; normal interval, variance after DeLong); log-loss, "
-    "the mean of -ln p of the true class (normal interval). Accuracy and log-loss depend on the mixture of classes, "
+    "(Clopper-Pearson); macro one-vs-one AUC (Hand and Till 2001; normal interval, variance after DeLong, of perfect "
+    "order a limit); log-loss, the mean of -ln p of the true class (normal interval). "
+    "Accuracy and log-loss depend on the mixture of classes, "
     "which is that of the test sample."
 )
 """The definition behind every number of this task, to be shown beside it; the notes of its outcome belong to it."""
