@@ -44,6 +44,14 @@ def test_the_table_fits_its_width_and_loses_no_word(cells, width):
             assert word in shown or len(word) > 10
 
 
+@pytest.mark.parametrize("width", [40, 60, 79, 80, 120])
+def test_the_table_fits_terminals_of_any_width(width):
+    rows = [Finding(check=name, status="not run", figure="0.5 of 0.7 jets", meaning="word " * 30) for name in CHECKS]
+    lines = Findings(tuple(rows)).table(width=width).splitlines()
+    assert max(map(len, lines)) <= width
+    assert sum(line.count("word") for line in lines) == 30 * len(CHECKS)
+
+
 def test_the_csv_holds_every_row(jets):
     findings = audit(subject_of(Clean(), jets, depth=SOME))
     rows = list(csv.DictReader(io.StringIO(findings.csv())))

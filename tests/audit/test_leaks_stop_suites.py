@@ -8,6 +8,7 @@ from jetassay.errors import LeakageError
 from jetassay.progress import Reporter
 from jetassay.run import run_suite
 from jetassay.suite import Suite
+from jetassay.tracking.engine import open_tracking
 
 
 def suite_on(folder):
@@ -35,6 +36,8 @@ def test_a_score_that_is_too_good_to_be_true_stops_a_suite_after_its_scores_are_
     assert set(frame["task"]) == {"probe", "shuffled-labels"}
     assert frame["run_id"].isna().all()
     assert (home / "workspace/reports/mine/report.html").exists()
+    (run,) = open_tracking(reporter=Reporter(quiet=True)).find("attributes.status != 'none'")
+    assert (run.info.status, run.data.metrics) == ("FAILED", {})
 
 
 def test_the_same_suite_goes_through_and_shows_the_floor(home, jets_folder):

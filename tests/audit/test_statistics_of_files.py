@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from constructed_backbones import Clean
-from jet_files import audited_jets, subject_of, write_files
+from jet_files import audited_jets, subject_of, write_file, write_files
 
 from jetassay.audit.audit import run_check
 from jetassay.audit.once import once_for_all_backbones
@@ -73,6 +73,23 @@ def test_too_few_jets_are_not_run_and_say_so(tmp_path):
     rows = rows_of(subject_of(Clean(), jets, store=tmp_path / "store"), "shuffled-labels", "entry-order")
     assert {row.status for row in rows} == {"not run"}
     assert "18 different jets in the train sample; at least 50 are needed" in rows[1].meaning
+
+
+@pytest.mark.parametrize(("names", "wrong"), [(("Hbb", "Tbqq"), []), (("Hbb",), ["shuffled-labels", "single-columns"])])
+def test_files_without_qcd_are_compared_among_their_own_classes(tmp_path, monkeypatch, names, wrong):
+    monkeypatch.setattr("jet_files.CLASSES", names)
+    (tmp_path / "jets").mkdir()
+    paths = [
+        write_file(tmp_path / f"jets/{name}_{number:03d}.parquet", name, 100, seed=number)
+        for name in names
+        for number in range(3)
+    ]
+    subject = subject_of(Clean(), audited_jets(paths), store=tmp_path / "store")
+    rows = rows_of(subject, "shuffled-labels", "single-columns")
+    untold = {row.check: row.meaning for row in rows if row.status == "not run"}
+    assert sorted(untold) == wrong
+    if wrong:
+        assert "no observed" not in untold["single-columns"]
 
 
 @pytest.mark.parametrize("check", CHECKS)

@@ -150,6 +150,7 @@ for _check in (
         name="shuffled-labels",
         proves="probes on shuffled labels are at chance",
         function="jetassay.audit.permutation:shuffled_labels",
+        version=2,
         leak=True,
     ),
     Check(

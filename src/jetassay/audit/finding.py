@@ -13,6 +13,7 @@ Status = Literal["pass", "fail", "note", "not run"]
 COLUMNS: tuple[str, ...] = ("check", "status", "figure", "meaning")
 _HEADINGS = ("check", "result", "figure", "what it means")
 _GAP = "  "
+_ROOM = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +63,7 @@ class Findings:
         return str(self.frame().to_csv(index=False))
 
     def table(self, *, width: int = 80) -> str:
-        """Aligned text of at most `width` characters a line where that leaves room for words; long cells wrap."""
+        """Aligned text of at most `width` characters a line; meanings stand below where there is little room."""
         cells = [tuple(getattr(row, name) for name in COLUMNS) for row in self.rows]
         return aligned([_HEADINGS, *cells], width=width)
 
@@ -74,9 +75,14 @@ def findings_frame(rows: Iterable[Finding]) -> pd.DataFrame:
 
 
 def aligned(rows: list[tuple[str, ...]], *, width: int) -> str:
-    """Rows of four cells; the first two columns as wide as they must be, the figure up to a third, the rest wraps."""
+    """Rows of four cells; the first two columns as wide as they must be, the figure up to a third, the rest wraps.
+
+    Where less than `_ROOM` characters are left, each row is a line of three cells with the fourth below it.
+    """
     first, second = (max(len(row[column]) for row in rows) for column in (0, 1))
-    left = max(width - first - second - 3 * len(_GAP), 40)
+    left = width - first - second - 3 * len(_GAP)
+    if left < _ROOM:
+        return "\n".join(line for row in rows for line in _stacked(row, width=width))
     third = min(max(len(row[2]) for row in rows), left // 3)
     spaces = first, second, third, left - third
     lines = []
@@ -86,3 +92,9 @@ def aligned(rows: list[tuple[str, ...]], *, width: int) -> str:
             shown = (part[number] if number < len(part) else "" for part in parts)
             lines.append(_GAP.join(text.ljust(space) for text, space in zip(shown, spaces, strict=True)).rstrip())
     return "\n".join(lines)
+
+
+def _stacked(row: tuple[str, ...], *, width: int) -> list[str]:
+    margin = 2 * _GAP
+    head = textwrap.wrap(_GAP.join(filter(None, row[:3])), width, subsequent_indent=margin)
+    return head + textwrap.wrap(row[3], width, initial_indent=margin, subsequent_indent=margin)

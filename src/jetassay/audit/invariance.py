@@ -129,7 +129,10 @@ def constituent_order(subject: Subject) -> Iterator[Finding]:
         status, meaning = "note", "The card does not declare that the order of constituents is of no account."
     elif apart.relative > TOLERANCE:
         status = "fail"
-        meaning = "The order of constituents matters, but the card says permutation_invariant = true. Correct it."
+        meaning = (
+            "The order of constituents matters, but the card says permutation_invariant = true. Correct it, or look "
+            "for constituents at one place: a network of nearest neighbours takes either."
+        )
     yield Finding(
         check="constituent-order",
         status=status,

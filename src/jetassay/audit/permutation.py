@@ -178,8 +178,9 @@ def judged(draws: Draws, *, what: str) -> Finding:
 
 
 def background_of(splits: Splits) -> str:
-    """QCD, or the first label of a dataset without it."""
-    return BACKGROUND if BACKGROUND in splits.test.names else splits.test.names[0]
+    """QCD where there are such jets to train and test on, or else the first of the labels that have some."""
+    there = [name for name in splits.test.names if all(len(each.rows(name)) for each in (splits.train, splits.test))]
+    return BACKGROUND if BACKGROUND in there else next(iter(there), splits.test.names[0])
 
 
 def _numbered(rows: NDArray[np.float32]) -> IntArray:
