@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import uproot
 
-from jetassay.errors import ConfigError, DataError, LeakageError, WeightsError
+from jetassay.errors import ConfigError, DataError, LeakageError, NotFiniteError, WeightsError
 from jetassay.progress import Reporter
 from jetassay.run import export_embeddings, run_suite
 from jetassay.suite import Suite
@@ -113,6 +113,30 @@ def test_missing_weights_are_named_before_any_work(home, jets_folder):
     with pytest.raises(WeightsError, match=r"sophon(.|\n)*part-kin"):
         run_suite(suite_on(jets_folder, backbones=["sophon", "part-kin"]), reporter=Reporter(quiet=True))
     assert not (home / "cache/embeddings").exists()
+
+
+def test_a_backbone_that_gives_nan_costs_no_other_score(home, jets_folder, monkeypatch):
+    def broken(column, name, pool, backbone):
+        if backbone.card.name == "tiny-2":
+            raise NotFiniteError("backbone 'tiny-2' gives NaN")
+
+    monkeypatch.setattr("jetassay.embeddings.extraction._require_finite", broken)
+    names = ["tiny-2", "tiny-1", "jet-observables"]
+    tables = {
+        "comparison": {},
+        "robustness": {"perturbations": ["drop=0.1"], "jets": 8},
+        "layers": {"jets": 8},
+        "audit": False,
+    }
+    found = run_suite(suite_on(jets_folder, backbones=names, **tables), reporter=Reporter(quiet=True))
+    assert "tiny-2: backbone 'tiny-2' gives NaN" in found.problems
+    frame = found.results.frame
+    assert set(frame.loc[frame["task"] == "probe", "backbone"]) == {"tiny-1", "jet-observables"}
+    assert set(frame.loc[frame["task"] == "robustness", "backbone"]) == {"tiny-1", "jet-observables"}
+    assert frame["run_id"].notna().any()
+    assert "gives NaN" in (found.results.folder / "report.html").read_text()
+    with pytest.raises(NotFiniteError, match="tiny-2"):
+        run_suite(suite_on(jets_folder, backbones=["tiny-2"], similarity=None), reporter=Reporter(quiet=True))
 
 
 def test_jets_of_a_training_are_never_probed(home):

@@ -9,6 +9,10 @@ class DataError(JetAssayError):
     """A file or its content cannot be used; the message names file, branch and entry."""
 
 
+class NotFiniteError(DataError):
+    """A backbone gives NaN or infinity; the message names it, and where it is known the file and entry."""
+
+
 class ConfigError(JetAssayError):
     """A card, suite or command-line value is wrong; the message names the file and the key."""
 

@@ -11,7 +11,7 @@ from jetassay.layering import embed_layers, layered
 from jetassay.progress import Reporter
 from jetassay.report.results import Results
 from jetassay.scoring import score_all
-from jetassay.steps import embed_all, find_jets, load_backbones, measure_throughput, split_jets
+from jetassay.steps import embed_all, embed_finite, find_jets, load_backbones, measure_throughput, split_jets
 from jetassay.suite import Suite
 from jetassay.tasks.further import require_tasks
 from jetassay.tasks.score import Outcome
@@ -66,27 +66,28 @@ def run_suite(suite: Suite, *, device: str = "cpu", reporter: Reporter) -> Suite
         identity = settings_digest(suite, dataset, backbones)
         with open_suite_run(suite=suite.name, suite_id=identity, reporter=reporter) as opened:
             with clock("embeddings"):
-                embedded = embed_all(suite, backbones, dataset, splits, reporter=reporter)
+                embedded, broken = embed_finite(suite, backbones, dataset, splits, reporter=reporter)
                 layers, without_layers = embed_layers(suite, backbones, dataset, splits, reporter=reporter)
+                sound = {name: backbones[name] for name in embedded}
+                layers = {name: each for name, each in layers.items() if name in sound}
             with clock("jets seen otherwise"):
-                varied = embed_variations(suite, backbones, embedded, dataset, splits, reporter=reporter)
+                varied = embed_variations(suite, sound, embedded, dataset, splits, reporter=reporter)
             with clock("scores"):
                 scored = score_all(suite, embedded, splits, varied=varied, layers=layers, reporter=reporter)
                 scored.take(Outcome((), problems=without_layers), task="layers")
+                scored.problems = broken + scored.problems
             with clock("audit"):
-                audited = audit_all(
-                    suite, backbones, dataset=dataset, splits=splits, embedded=embedded, reporter=reporter
-                )
+                audited = audit_all(suite, sound, dataset=dataset, splits=splits, embedded=embedded, reporter=reporter)
                 for name, findings in audited.items():
                     scored.take(outcome_of(findings), task="audit", backbone=name)
             with clock("throughput"):
-                scored.scores += measure_throughput(suite, backbones, dataset, splits, reporter=reporter)
+                scored.scores += measure_throughput(suite, sound, dataset, splits, reporter=reporter)
             results = Results(
                 suite=suite.name,
                 title=suite.title,
                 frame=scored.frame(suite, dataset, backbones),
                 counts=count_jets(embedded, splits),
-                provenance=provenance_of(suite, dataset, backbones, embedded, clock=clock, device=device)
+                provenance=provenance_of(suite, dataset, sound, embedded, clock=clock, device=device)
                 | {"missing": list(scored.problems), "undefined": list(scored.undefined)},
                 protocol=scored.protocol,
                 tables=scored.tables,
@@ -97,7 +98,7 @@ def run_suite(suite: Suite, *, device: str = "cpu", reporter: Reporter) -> Suite
             require_no_leak(audited)
             require_plausible(scored.scores)
             with clock("tracking"):
-                links, results, untracked = track(opened, results, backbones, embedded, identity, reporter=reporter)
+                links, results, untracked = track(opened, results, sound, embedded, identity, reporter=reporter)
     reporter.line(clock.text())
     links = {"report": str(page), "scores": str(results.folder / "scores.csv"), **links}
     return SuiteOutcome(results=results, links=links, problems=scored.problems + untracked, undefined=scored.undefined)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from jetassay.errors import ConfigError, LeakageError, WeightsError
+from jetassay.errors import ConfigError, LeakageError, NotFiniteError, WeightsError
 from jetassay.jets.catalogue import find_dataset_card, open_card
 from jetassay.jets.dataset import DataFile, Dataset, open_dataset, require_jets, split_files
 from jetassay.jets.peaks import check_labels
@@ -139,6 +139,26 @@ def embed_all(
         )
         for name, backbone in backbones.items()
     }
+
+
+def embed_finite(
+    suite: Suite, backbones: "Mapping[str, Backbone]", dataset: Dataset, splits: Files, *, reporter: Reporter
+) -> "tuple[dict[str, Embedded], tuple[str, ...]]":
+    """As `embed_all`, and a sentence for each backbone that gives NaN or infinity: it costs the others nothing.
+
+    Raises `NotFiniteError` where all of them do.
+    """
+    found: dict[str, Embedded] = {}
+    broken: dict[str, NotFiniteError] = {}
+    for name, backbone in backbones.items():
+        try:
+            found |= embed_all(suite, {name: backbone}, dataset, splits, reporter=reporter)
+        except NotFiniteError as error:
+            reporter.warning(str(error))
+            broken[name] = error
+    if broken and not found:
+        raise next(iter(broken.values()))
+    return found, tuple(f"{name}: {error}" for name, error in broken.items())
 
 
 def measure_throughput(

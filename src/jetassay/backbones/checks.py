@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from jetassay.backbones.card import Card
 from jetassay.backbones.protocol import Backbone
-from jetassay.errors import ConfigError, DataError
+from jetassay.errors import ConfigError, DataError, NotFiniteError
 from jetassay.features.batch import InputBatch
 
 REFUSALS = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
@@ -34,10 +34,10 @@ def check_batch(backbone: Backbone, batch: InputBatch) -> None:
 
 
 def check_finite(card: Card, embedding: NDArray[Any]) -> None:
-    """Raises `DataError` naming the first jet whose embedding is not finite."""
+    """Raises `NotFiniteError` naming the first jet whose embedding is not finite."""
     if not np.isfinite(embedding).all():
         jet = int(np.flatnonzero(~np.isfinite(embedding).all(axis=1))[0])
-        raise DataError(f"{card.name}: the embedding of jet {jet} of the batch is not finite; look at its inputs")
+        raise NotFiniteError(f"{card.name}: the embedding of jet {jet} of the batch is not finite; look at its inputs")
 
 
 def check_widths(backbone: Backbone) -> None:

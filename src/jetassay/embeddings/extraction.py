@@ -23,7 +23,7 @@ from jetassay.embeddings.counts import Cost, Counts
 from jetassay.embeddings.store import Column, Shard
 from jetassay.embeddings.threads import one_thread_per_operator, read_ahead, usable_cores
 from jetassay.embeddings.units import EmbeddingRecipe, Unit
-from jetassay.errors import DataError
+from jetassay.errors import DataError, NotFiniteError
 from jetassay.features.batch import InputBatch
 from jetassay.features.inputs import compute_inputs
 from jetassay.features.recipe import FeatureSet
@@ -203,7 +203,7 @@ def _checked(array: Any, shape: tuple[int, int], name: str, backbone: Backbone) 
 def _require_finite(column: NDArray[np.float32], name: str, pool: _Pool, backbone: Backbone) -> None:
     bad = np.flatnonzero(~np.isfinite(column).all(axis=1))
     if len(bad):
-        raise DataError(
+        raise NotFiniteError(
             f"{pool.unit.file.path}, entry {pool.entries[bad[0]]}: backbone '{backbone.card.name}' gives NaN or "
             f"infinity as {name}, for {len(bad)} of {len(column)} jets; check its weights and its feature set"
         )
