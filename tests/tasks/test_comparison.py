@@ -147,11 +147,15 @@ def test_without_survivors_a_difference_is_a_limit_and_never_infinite():
     }
 
 
-def test_two_perfect_orders_may_still_differ_by_what_the_sample_cannot_show():
+@pytest.mark.parametrize("sign", [1, -1])
+def test_two_perfect_orders_may_still_differ_by_what_the_sample_cannot_show(sign):
     label = np.repeat([0, 1], 50)
     labels = dict.fromkeys(("train", "validation", "test"), label)
-    stream = np.random.default_rng(0)
-    views = {each: scored({name: 20.0 * label + stream.normal(size=100) for name in labels}, labels) for each in "ab"}
+    stream, signs = np.random.default_rng(0), {"train": 1, "validation": 1, "test": sign}
+    views = {
+        each: scored({name: 20.0 * signs[name] * label + stream.normal(size=100) for name in labels}, labels)
+        for each in "ab"
+    }
     row = rows(comparison(views, draws=100), "auc").loc[("Hbb", "a", "b")]
     assert (row["value"], row["verdict"], row["interval"]) == (0, TIED, "disjoint-pairs")
     assert (row["low"], row["high"]) == (pytest.approx(0.16 ** (1 / 50) - 1), pytest.approx(1 - 0.16 ** (1 / 50)))

@@ -196,6 +196,24 @@ def test_a_backbone_without_a_curve_costs_no_other(splits_of):
     assert set(outcome.tables[TABLE]["backbone"]) == {"x"}
 
 
+def test_test_jets_that_all_look_alike_have_no_curve(splits_of):
+    splits = splits_of(jets=30)
+    flat = replace(splits, test=replace(splits.test, embedding=np.ones_like(splits.test.embedding)))
+    outcome = few_shot({"flat": flat}, signals=["Hbb"], heads=sorted(HEADS), draws=2)
+    assert set(outcome.problems) == {f"flat, Hbb, {head}" for head in HEADS}
+    assert all("every test jet has the same score" in each for each in outcome.problems.values())
+    assert not outcome.scores
+
+
+def test_perfect_order_at_every_point_is_a_limit_and_not_certainty(splits_of):
+    apart = with_embeddings(splits_of(jets=20), lambda x, labels: x + 1000 * labels[:, None])
+    outcome = few_shot({"x": apart}, signals=["Hbb"], draws=2)
+    scores = [each for each in outcome.scores if each.metric.endswith("over_test_jets")]
+    assert {each.interval for each in scores} == {"disjoint-pairs"}
+    for each in scores:
+        assert (each.value, each.low, each.high) == (pytest.approx(1), pytest.approx(0.16 ** (1 / 20)), 1)
+
+
 def test_a_single_point_has_no_area_and_says_so(splits_of):
     outcome = few_shot({"x": splits_of(jets=10)}, signals=["Hbb"])
     assert outcome.undefined == {"Hbb, area under the curve": "20 training jets make one point"}

@@ -204,6 +204,11 @@ def test_halves_of_one_training_sample_scatter_as_new_samples_do(sample_of, jets
     assert 0.7 < ratios["log_rejection"] < 1.6
 
 
+def test_no_probe_is_said_of_stability_too(splits_of):
+    outcome = stability(Probed(splits_of(jets=10), {}), backbone="x")
+    assert (outcome.scores, outcome.undefined) == ((), {"probes": "there are none to fit again"})
+
+
 def test_a_suite_that_asks_for_stability_needs_the_probe():
     table = {"name": "mine", "title": "Mine", "backbones": ["mlp"], "dataset": {"card": "jetclass"}}
     table |= {"split": {"train": 1, "validation": 1, "test": 1}, "stability": {"halves": 4}}

@@ -190,7 +190,7 @@ MULTICLASS = Task(
 )
 FEW_SHOT = Task(
     name="few-shot",
-    version=1,
+    version=2,
     description="learning curves: AUC against training jets per class, their area, and where backbones cross",
     scope="suite",
     takes="splits",

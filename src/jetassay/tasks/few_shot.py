@@ -1,6 +1,6 @@
 """How quality grows with the number of training jets: learning curves of every backbone, and where they cross."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from jetassay.errors import ConfigError, DataError, JetAssayError
 from jetassay.jets.classes import BACKGROUND
+from jetassay.metrics.intervals import perfect_order_margin
 from jetassay.metrics.learning_curves import LearningCurve, area_weights, crossing
 from jetassay.tasks.catalogue import FEW_SHOT
 from jetassay.tasks.heads import HEADS, LINEAR, Draw
@@ -30,6 +31,7 @@ TABLE = "few_shot"
 
 _STEPS = (1, 2, 5)  # of a decade
 _RESAMPLES = 1000
+_ROUNDING = 1e-12  # of a mean of ones
 
 _PROTOCOL = (
     f"Few-shot, version {FEW_SHOT.version}. Learning curves: each signal against the background, trained on n jets of "
@@ -38,12 +40,13 @@ _PROTOCOL = (
     "seed {seed}, the same jets for every backbone. Penalty, k, or the epoch to stop at is chosen on min(n, all) "
     "validation jets of each class, drawn in the same way: never more than there are for training. The head is the "
     "linear probe; where 'bin' names another ('knn', 'mlp'), it is that of the task of this name. With all jets there "
-    "is one draw, which has no spread and takes all validation jets; near it "
-    "draws share most of their jets, and their spread is too small.\n"
+    "is one draw, which has no spread and takes all validation jets; near it draws share most of their jets, and their "
+    "spread is too small.\n"
     "'auc' without a draw: mean over draws, with the standard deviation over draws, which holds no fluctuation of the "
     "test jets; 'auc_over_test_jets': the same mean with the fluctuation of the test jets alone (normal, DeLong's "
-    "variance of the mean). 'area_under_curve': mean of AUC over ln n from the first to the last n (trapezoids), so "
-    "between 0 and 1, with the standard deviation over draws; 'area_under_curve_over_test_jets' as above.\n"
+    "variance of the mean; of perfect order in all draws, the limit of the AUC). 'area_under_curve': mean of AUC over "
+    "ln n from the first to the last n (trapezoids), so between 0 and 1, with the standard deviation over draws; "
+    "'area_under_curve_over_test_jets' as above.\n"
     "'crossing': the n (of each class) where the mean curves of two backbones cross for the last time, linear in ln n "
     f"between the points; interval from {_RESAMPLES} resamples of the draws (the same for both backbones), each with a "
     "normal fluctuation of the test jets (DeLong's covariance of the difference). An end is missing where it lies "
@@ -176,12 +179,21 @@ def _curve(splits: Splits, backbone: str, signal: str, head: str, plan: _Plan) -
     where = f"few-shot of '{backbone}', {signal} against {plan.background}"
     trial = Trial.of(splits, signal=signal, background=plan.background, where=where)
     jets = jets_per_class(trial.train, smallest=plan.smallest)
-    scores = (HEADS[head](trial, draws_of(trial, each, draws=plan.draws, seed=plan.seed), plan.seed) for each in jets)
+    scores = _of_points(trial, jets, head, plan)
     facts: dict[str, Any] = {"task": FEW_SHOT.name, "task_version": FEW_SHOT.version, "backbone": backbone}
     facts |= {"signal": signal, "background": plan.background, "seed": plan.seed, "n_train": len(trial.train)}
     facts |= {"bin": None if head == LINEAR else head, "n_signal": int(np.count_nonzero(trial.test.is_signal))}
     facts |= {"n_background": len(trial.test) - facts["n_signal"]}
     return LearningCurve.of(np.array(jets), scores, trial.test.is_signal), facts
+
+
+def _of_points(trial: Trial, jets: Sequence[int], head: str, plan: _Plan) -> Iterator[FloatArray]:
+    """Scores of the test jets, (R, T) for each number of training jets. Raises `DataError` where those of all tie."""
+    for number in jets:
+        scores = HEADS[head](trial, draws_of(trial, number, draws=plan.draws, seed=plan.seed), plan.seed)
+        if number == jets[-1] and scores.min() == scores.max():
+            raise DataError(f"{trial.where}: every test jet has the same score, so nothing can be ranked")
+        yield scores
 
 
 def _scores(curve: LearningCurve, facts: Mapping[str, Any]) -> list[Score]:
@@ -193,7 +205,7 @@ def _scores(curve: LearningCurve, facts: Mapping[str, Any]) -> list[Score]:
         scores += [Score(**shared, metric="auc", draw=draw, value=float(value)) for draw, value in enumerate(values)]
         mean = float(values.mean())
         scores.append(Score(**shared, metric="auc", value=mean, **_spread(values)))
-        over_jets = _normal(mean, float(covariance[k, k]))
+        over_jets = _over_test_jets(mean, float(covariance[k, k]), facts)
         scores.append(Score(**shared, metric="auc_over_test_jets", value=mean, **over_jets))
     if len(curve.jets) > 1:
         weights = area_weights(curve.jets)
@@ -201,7 +213,7 @@ def _scores(curve: LearningCurve, facts: Mapping[str, Any]) -> list[Score]:
         mean = float(weights @ curve.mean)
         shared = {**facts, "n_train": None}
         scores.append(Score(**shared, metric="area_under_curve", value=mean, **_spread(areas)))
-        over_jets = _normal(mean, float(weights @ covariance @ weights))
+        over_jets = _over_test_jets(mean, float(weights @ covariance @ weights), facts)
         scores.append(Score(**shared, metric="area_under_curve_over_test_jets", value=mean, **over_jets))
     return scores
 
@@ -230,7 +242,11 @@ def _spread(values: FloatArray) -> dict[str, Any]:
     return _within(values.mean(), values.std(ddof=1), f"standard deviation over {len(values)} draws")
 
 
-def _normal(mean: float, variance: float) -> dict[str, Any]:
+def _over_test_jets(mean: float, variance: float, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Normal; where every draw orders every pair, the limit: the chance of it is AUC**m at most, whichever the draw."""
+    if not variance and mean > 1 - _ROUNDING:
+        reach = perfect_order_margin(min(facts["n_signal"], facts["n_background"]), level=LEVEL)
+        return _within(mean, reach, "disjoint-pairs")
     return _within(mean, np.sqrt(max(variance, 0.0)), "normal, test jets after DeLong")
 
 

@@ -73,7 +73,7 @@ class Pair:
 def auc_pairs(scores: PairedScores, resampled: Resampled) -> Iterator[Pair]:
     """Every pair by AUC: paired bootstrap interval, and the p-value of DeLong's test. Needs two jets a side.
 
-    Where both order every pair of jets, no draw varies: the interval is then what either AUC may be short of 1.
+    Where both order every pair of jets alike, no draw varies: the interval is then what either AUC may be off 1 (or 0).
     """
     placed = placements(scores.signal, scores.background)
     values, covariance = placed[0].mean(axis=1), delong_covariance(*placed)
@@ -86,7 +86,7 @@ def auc_pairs(scores: PairedScores, resampled: Resampled) -> Iterator[Pair]:
             first=a,
             second=b,
             difference=Estimate(value=0.0, low=-margin, high=margin, method="disjoint-pairs")
-            if values[a] == values[b] == 1
+            if values[a] == values[b] and values[a] in (0, 1)
             else _by_draws(difference, resampled.auc[:, a] - resampled.auc[:, b]),
             lead=difference,
             p_value=difference_p_value(difference, variance, fewest_jets=fewest),

@@ -81,6 +81,8 @@ def stability(
     its refits; table "stability": the same, one a row. A signal that cannot be fitted again is in `problems`, a
     rejection without survivors and a spread of equal numbers in `undefined`.
     """
+    if not probed.probes:
+        return Outcome((), undefined={"probes": "there are none to fit again"}, protocol=PROTOCOL)
     details, problems = _refits(probed, backbone, halves=halves, resplits=resplits, seed=seed)
     scores: list[Score] = []
     undefined: dict[str, str] = {}
