@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from jetassay.audit.archive import STOPPED
 from jetassay.audit.audit import audit
 from jetassay.audit.catalogue import CHECKS
 from jetassay.audit.finding import Findings
@@ -89,13 +90,18 @@ def outcome_of(findings: Findings) -> Outcome[None]:
 
 
 def require_no_leak(audited: Mapping[str, Findings]) -> None:
-    """Raises `LeakageError` naming backbones and checks where truth may be an input, or jets were seen before."""
-    leaks = [
-        f"{name}, {row.check}: {row.meaning}"
-        for name, findings in audited.items()
-        for row in findings.failures
-        if CHECKS[row.check].leak
-    ]
-    if leaks:
-        told = "\n".join(leaks)
-        raise LeakageError(f"the audit found leaks; scores and report are written, but not tracked:\n{told}")
+    """Raises `LeakageError` naming backbones and checks where truth may be an input, or jets were seen before.
+
+    A check that could not be made has excluded nothing, so it stops a suite too, and is told as such.
+    """
+    rows = [(name, row) for name, each in audited.items() for row in each.failures if CHECKS[row.check].leak]
+    if rows:
+        untold = all(row.figure == STOPPED for _, row in rows)
+        told = "\n".join(
+            f"{name}, {row.check}{' (could not be made)' if row.figure == STOPPED else ''}: {row.meaning}"
+            for name, row in rows
+        )
+        raise LeakageError(
+            f"the audit {'could not exclude' if untold else 'found'} leaks; scores and report are written, but not "
+            f"tracked:\n{told}"
+        )

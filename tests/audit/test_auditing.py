@@ -145,4 +145,7 @@ def test_failures_of_one_check_are_told_together():
     assert outcome.problems == {"taint": "One. Two."}
     with pytest.raises(LeakageError, match="a, taint: One"):
         auditing.require_no_leak({"a": Findings(tuple(rows))})
+    stopped = Finding(check="splits", status="fail", figure="stopped", meaning="no such file")
+    with pytest.raises(LeakageError, match=r"not exclude leaks(.|\n)*b, splits \(could not be made\): no such"):
+        auditing.require_no_leak({"b": Findings((stopped,))})
     auditing.require_no_leak({"a": Findings((Finding(check="padding", status="fail", figure="", meaning="x"),))})

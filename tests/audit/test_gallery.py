@@ -234,6 +234,12 @@ def test_weights_that_were_not_loaded_are_caught(jets, tmp_path):
     )  # fmt: skip
     forgotten = TorchBackbone(card, build_module(card), device=torch.device("cpu"), dtype="float32")
     assert failed(subject_of(forgotten, jets)) == {"weights"}
+    partly = build_module(card)
+    next(partly.parameters()).data += 1
+    (row,) = run_check(
+        "weights", subject_of(TorchBackbone(card, partly, device=torch.device("cpu"), dtype="float32"), jets)
+    )
+    assert (row.status, row.numbers["moved"]) == ("note", 1)
     trained = build_module(card)
     for parameter in trained.parameters():
         parameter.data += 0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1))

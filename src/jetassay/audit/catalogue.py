@@ -118,6 +118,7 @@ for _check in (
         name="weights",
         proves="the weights are not those of an untrained network, unless the card says that they are",
         function="jetassay.audit.weights:weights",
+        version=2,
     ),
     Check(
         name="finite",

@@ -40,11 +40,14 @@ def weights(subject: Subject) -> Iterator[Finding]:
         return
     fresh, level = _fresh(card), _SIGNIFICANCE / max(len(state), 1)
     moved = [name for name, values in state.items() if not looks_fresh(name, values, fresh, level=level)]
+    most = 2 * len(moved) >= len(state)
     yield Finding(
         check="weights",
-        status="pass" if moved else "fail",
+        status="pass" if most else "note" if moved else "fail",
         figure=f"{len(moved)} of {len(state)} moved",
         meaning="Tensors of weights differ from those of an untrained network of this architecture."
+        if most
+        else "Most tensors are as an untrained network draws them: look whether all trained ones were loaded."
         if moved
         else "All weights are as an untrained network draws them: the trained ones were not loaded. Load them, or "
         "declare it as a control (`untrained_twin_of`).",
