@@ -108,11 +108,11 @@ def nearest(queries: FloatArray, jets: FloatArray, *, k: int) -> FloatArray:
     Exact but for the rounding of |a|^2 - 2 a.b + |b|^2 in float64, some 1e-8 of the embeddings' length; k <= J.
     """
     found = np.empty((len(queries), k))
-    squares = (jets**2).sum(axis=1)
+    squares, doubled = (jets**2).sum(axis=1), -2 * jets.T
     step = max(1, _BLOCK // len(jets))
     for start in range(0, len(queries), step):
         chunk = queries[start : start + step]
-        distances = chunk @ (-2 * jets.T)
+        distances = chunk @ doubled
         distances += squares
         if k < len(jets):
             distances = np.partition(distances, k - 1, axis=1)[:, :k]
