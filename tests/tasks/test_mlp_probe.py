@@ -83,6 +83,26 @@ def test_each_network_is_kept_as_it_was_at_its_smallest_validation_loss(monkeypa
     assert train_heads(train, held, seeds=np.array([1, 2])).losses[network] > found.losses[network]
 
 
+def test_steps_are_those_of_torchs_adamw():
+    import torch
+
+    from jetassay.tasks.dense_head import DECAY, RATE, _Adam
+
+    torch.manual_seed(0)
+    ours = [torch.randn(2, 3, 4), torch.randn(2, 1, 4)]
+    theirs = [each.clone().requires_grad_() for each in ours]
+    adam = _Adam(ours)
+    reference = torch.optim.AdamW(theirs, lr=RATE, weight_decay=DECAY)
+    for _ in range(20):
+        gradients = tuple(torch.randn_like(each) for each in ours)
+        adam.step(gradients)
+        for each, gradient in zip(theirs, gradients, strict=True):
+            each.grad = gradient
+        reference.step()
+    for one, other in zip(ours, theirs, strict=True):
+        assert torch.allclose(one, other.detach(), atol=1e-6)
+
+
 def test_networks_side_by_side_do_not_see_each_other():
     stream = np.random.default_rng(0)
     is_signal = np.arange(40) % 2 == 0
