@@ -56,10 +56,15 @@ def test_a_saved_figure_is_small_keeps_its_colours_and_is_forgotten(tmp_path):
 
 def test_cells_of_a_heat_map_keep_their_colours_beside_much_text(tmp_path):
     figure, axes = plt.subplots(figsize=(6, 6))
-    axes.imshow(np.linspace(0, 1, 400).reshape(20, 20), cmap="cividis")
-    for row, column in np.ndindex(20, 20):
-        axes.text(column, row, f"{row}.{column}", ha="center", va="center", color="white" if row < 12 else "black")
+    values = np.linspace(0, 1, 196).reshape(14, 14)
+    axes.imshow(values, cmap="cividis")
+    for row, column in np.ndindex(14, 14):
+        colour = "white" if row < 8 else "black"
+        axes.text(column, row, f"{row}.{column}", size=7, ha="center", va="center", color=colour)
     figure.savefig(tmp_path / "full.png", dpi=150, bbox_inches="tight")
     save(figure, tmp_path / "small.png")
     wanted, got = (plt.imread(tmp_path / f"{name}.png")[:, :, :3] for name in ("full", "small"))
-    assert abs(wanted - got).max() < 0.05
+    _, place = np.unique(wanted.reshape(-1, 3), axis=0, return_inverse=True)
+    cells = np.flatnonzero(np.bincount(place) > 500)  # but for text, a cell is of one colour
+    assert len(cells) >= 100
+    assert abs(wanted - got).max(axis=2).ravel()[np.isin(place, cells)].max() < 0.02

@@ -137,8 +137,8 @@ def _dots(
 def save(figure: "Figure", path: Path) -> Path:
     """Write the figure as PNG of at most 256 colours, whole or not at all, and forget it; gives the path.
 
-    A palette takes less than a third of the space: a page holds some 40 figures. Colours are chosen so that none is
-    far from its own (`MAXCOVERAGE`); by area, text takes so many that the cells of a heat map are left with a dozen.
+    A palette takes less than a third of the space: a page holds some 40 figures. With half as many colours, the edges
+    of text would take so many that the cells of a heat map are left with a dozen.
     """
     import matplotlib.pyplot as plt
     from PIL import Image
@@ -147,6 +147,6 @@ def save(figure: "Figure", path: Path) -> Path:
     figure.savefig(drawn, format="png", dpi=DPI, bbox_inches="tight")
     plt.close(figure)
     with Image.open(drawn) as image, whole_file(path) as partial:
-        small = image.convert("RGB").quantize(_COLOURS, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        small = image.convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE)
         small.save(partial, format="png", optimize=True, dpi=(DPI, DPI))
     return path
