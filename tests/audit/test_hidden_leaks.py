@@ -204,3 +204,33 @@ def test_a_clean_backbone_of_one_dimension_passes(tmp_path):
     backbone = Clean(embedding_dim=1)
     rows = audit(subject_of(backbone, jets, store=tmp_path / "store")).rows
     assert [row for row in rows if row.status == "fail"] == []
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda values: values.astype(np.float16).astype(np.float32),
+        lambda values: np.round(values, 2),
+        lambda values: (values.view(np.uint32) & ~np.uint32(1)).view(np.float32),
+    ],
+    ids=["float16", "two decimals", "last bit"],
+)
+def test_momenta_of_one_class_that_were_written_in_another_way_are_caught(tmp_path, write):
+    def edit(lists, counts, numbers):
+        if numbers["label_Hbb"].all():
+            lists["part_px"] = write(lists["part_px"])
+
+    jets = audited_jets(write_files(tmp_path / "jets", edit=edit))
+    (row,) = run_check("last-digits", subject_of(Clean(), jets))
+    assert row.status == "fail"
+    assert row.meaning.startswith("part_px (Hbb): decimal places")
+
+
+def test_momenta_that_were_shortened_alike_for_all_classes_pass(tmp_path):
+    def edit(lists, counts, numbers):
+        for name in ("part_px", "part_py", "part_pz", "part_energy"):
+            lists[name] = lists[name].astype(np.float16).astype(np.float32)
+        lists["part_energy"] = lists["part_energy"] * np.float32(1.25)
+
+    (row,) = run_check("last-digits", subject_of(Clean(), audited_jets(write_files(tmp_path / "jets", edit=edit))))
+    assert row.status == "pass"

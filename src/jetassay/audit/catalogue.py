@@ -174,6 +174,11 @@ for _check in (
         version=3,
     ),
     Check(
+        name="last-digits",
+        proves="the momenta of constituents of all classes were written in the same way",
+        function="jetassay.audit.momenta:momenta",
+    ),
+    Check(
         name="class-dependent-drops",
         proves="no rule removes more of one class than of another",
         function="jetassay.audit.drops:class_dependent_drops",

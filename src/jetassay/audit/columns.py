@@ -18,6 +18,8 @@ _SENTINEL = 0.02  # a value that so many jets share stands for "none" and has no
 _LAST_BITS = 4
 _COARSE = 0xFFF  # float16 and other short formats leave these bits of the mantissa empty
 _DECIMALS = 4
+KINDS = (_DECIMALS + 1) << _LAST_BITS
+"""Categories of `last_digits`."""
 _MANY = 8  # half of the jets spread over so many whole numbers: then odd and even ones are equally frequent
 _FEWEST_FOR_WIDTHS = 50
 _FAR = 100  # a decimal step of so many units in the last place is met by chance in one value of a hundred
@@ -59,7 +61,7 @@ def measure_columns(splits: Splits, *, signals: tuple[str, ...], background: str
     found = []
     for name in names:
         sides = [sample.columns[name] for sample in (splits.train, splits.test)]
-        marks = [_digits(side) for side in sides]
+        marks = [last_digits(side) for side in sides]
         for signal in signals:
             rows = [(sample.rows(signal), sample.rows(background)) for sample in (splits.train, splits.test)]
             if min(len(each) for pair in rows for each in pair) < 2:
@@ -75,10 +77,10 @@ def _measure(name: str, signal: str, values: list[list[Values]], digits: list[li
     plain = auc(*test)
     edges = np.unique(np.quantile(np.concatenate(train), np.arange(1, BINS) / BINS))
     bins = [[np.searchsorted(edges, side, side="right") for side in pair] for pair in values]
-    binned, _ = _by_category(bins[0], bins[1], kinds=BINS)
+    binned, _ = by_category(bins[0], bins[1], kinds=BINS)
     marked = [[side[side >= 0] for side in pair] for pair in digits]
     enough = min(len(side) for pair in marked for side in pair) >= 2
-    by_digits, sd = _by_category(*marked, kinds=(_DECIMALS + 1) << _LAST_BITS) if enough else (0.5, 0.0)
+    by_digits, sd = by_category(*marked, kinds=KINDS) if enough else (0.5, 0.0)
     n_signal, n_background = (len(side) for side in test)
     outside, p_outside = _outside(*(np.concatenate(both) for both in zip(*values, strict=True)))
     return Column(
@@ -96,7 +98,7 @@ def _measure(name: str, signal: str, values: list[list[Values]], digits: list[li
     )
 
 
-def _by_category(train: list[Any], test: list[Any], *, kinds: int) -> tuple[float, float]:
+def by_category(train: list[Any], test: list[Any], *, kinds: int) -> tuple[float, float]:
     """AUC on the test jets of the log ratio of category frequencies in the training jets, and its deviation in sd."""
     counts = [np.bincount(side, minlength=kinds) + 0.5 for side in train]
     ratio = np.log(counts[0] / counts[0].sum()) - np.log(counts[1] / counts[1].sum())
@@ -132,7 +134,7 @@ def _narrow(signal: Values, background: Values) -> float | None:
     return widths[0] / widths[1] if widths[1] > 0 else None
 
 
-def _digits(values: Values) -> NDArray[np.int64]:
+def last_digits(values: Values) -> NDArray[np.int64]:
     """A category by decimal places and last bits of the mantissa, int64; -1 for sentinels.
 
     Whole numbers that spread over many are odd or even, without the largest, at which longer lists were cut; of few
