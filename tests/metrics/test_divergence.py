@@ -84,6 +84,13 @@ def test_the_interval_is_as_wide_as_the_scatter_of_repetitions():
     assert widths == pytest.approx(scatter, rel=0.2)
 
 
+def test_the_interval_lies_around_the_value_though_resamples_lie_above_it():
+    stream, every = np.random.default_rng(7), np.full(20, 50)
+    found = [sculpting(stream.multivariate_hypergeometric(every, 100), every, level=0.68, seed=k) for k in range(30)]
+    middle = np.mean([(each.interval.low + each.interval.high) / 2 - each.value for each in found])
+    assert abs(middle) < 0.15 * np.mean([each.interval.high - each.interval.low for each in found])
+
+
 def test_no_passing_jet_and_parts_that_are_none_are_refused():
     with pytest.raises(DataError, match="no jet passes"):
         sculpting(np.zeros(3, np.int64), np.ones(3, np.int64), level=0.68)

@@ -88,6 +88,18 @@ def test_an_end_of_the_interval_that_lies_outside_of_the_curves_is_open():
     assert 0.3 < found.share < 0.84
 
 
+def test_a_crossing_fluctuates_with_the_test_jets_as_the_slope_says():
+    """All points share one fluctuation of width s, so a crossing of slope a in ln n moves by s / a."""
+    stream, slope, jets = np.random.default_rng(0), 0.01, 400
+    sides = [np.tile(stream.normal(0, 0.1, jets), (3, 1)) for _ in range(2)]
+    log = np.log(JETS)
+    still = LearningCurve(JETS, flat_curve(0.8 * np.ones(3)).aucs, *np.zeros((2, 3, jets)))
+    first = LearningCurve(JETS, flat_curve(0.8 + slope * (log - log[1])).aucs, *sides)
+    found = crossing(first, still, level=0.68)
+    spread = np.sqrt(sum(side[0].var(ddof=1) / jets for side in sides)) / slope
+    assert np.log(found.high / found.low) / 2 == pytest.approx(0.994 * spread, rel=0.1)
+
+
 def test_curves_that_keep_their_order_do_not_cross():
     found = crossing(flat_curve([0.7, 0.8, 0.9]), flat_curve([0.6, 0.7, 0.89]), level=0.68)
     assert (found.jets, found.low, found.high, found.share, found.ahead) == (None, None, None, 0.0, True)

@@ -93,6 +93,14 @@ def test_intervals_are_as_wide_as_the_scatter_of_repetitions(name):
     assert width == pytest.approx(scatter, rel=0.35)
 
 
+@pytest.mark.parametrize("name", ["ece", "brier_reliability", "brier_resolution"])
+def test_intervals_lie_around_the_value_though_resamples_lie_above_it(name):
+    found = [measured(*simulated(300, seed=seed), seed=seed) for seed in range(40)]
+    middles = [(each.intervals[name].low + each.intervals[name].high) / 2 - each.numbers[name] for each in found]
+    width = np.mean([each.intervals[name].high - each.intervals[name].low for each in found])
+    assert abs(np.mean(middles)) < 0.15 * width
+
+
 def test_one_jet_one_class_and_constant_probabilities_are_measured():
     assert measured(np.array([0.25]), np.array([True])).numbers["ece"] == pytest.approx(0.75)
     certain = measured(np.ones(50), np.ones(50, bool))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jetassay.metrics.paired import holm
+from jetassay.metrics.paired import holm, jets_needed
 from jetassay.metrics.resampling import PairedScores, paired_bootstrap
 from jetassay.metrics.roc import cut_at
 from jetassay.tasks.pairs import auc_pairs, rejection_pairs
@@ -51,6 +51,16 @@ def test_at_a_high_working_point_mcnemar_alone_calls_equal_backbones_different()
     found = p_values(25, jets=500, shift=4, efficiency=0.99)
     assert np.mean(found["mcnemar"] <= 0.05) > 0.2
     assert np.mean(found["rejection"] <= 0.05) < 0.12
+
+
+def test_where_the_cut_decides_more_jets_are_needed_than_mcnemar_alone_says():
+    scores = equal_views(3, jets=500, shift=4, efficiency=0.99)
+    clear = [pair for pair in compared(scores, 3)[1] if pair.survivors.mcnemar_p < 1e-4]
+    assert clear
+    for pair in clear:
+        alone = jets_needed(pair.survivors.only_first, pair.survivors.only_second, n_background=500)
+        assert pair.survivors.needed.low <= pair.survivors.needed.value
+        assert pair.survivors.needed.value > 1.5 * alone
 
 
 def test_a_difference_that_is_there_is_found():

@@ -96,6 +96,13 @@ def test_k_is_one_that_the_training_jets_allow(splits_of):
     assert outcome.scores[0].n_train == 60
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_k_is_the_one_of_the_largest_auc_on_the_validation_jets(seed):
+    found = neighbours(*(labelled(3 * seed + part, separation=0.4) for part in range(2)), labelled(99).embedding)
+    assert found.k > 1
+    assert found.validation_auc[found.k] == max(found.validation_auc.values())
+
+
 def test_what_cannot_be_scored_is_a_problem_that_costs_nothing_else(splits_of):
     splits = splits_of(classes=("QCD", "Hbb", "Hcc"))
     splits.test.embedding[splits.test.rows("Hcc")[0], 0] = np.nan

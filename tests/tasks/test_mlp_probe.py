@@ -83,6 +83,18 @@ def test_each_network_is_kept_as_it_was_at_its_smallest_validation_loss(monkeypa
     assert train_heads(train, held, seeds=np.array([1, 2])).losses[network] > found.losses[network]
 
 
+def test_the_network_of_the_smallest_validation_loss_is_scored(splits_of):
+    splits = splits_of(jets=60)
+    chosen = set()
+    for seed in range(3):
+        found = dense(trial_of(splits), seed=seed)
+        result = mlp_probe(splits, backbone="x", signals=["Hbb"], seed=seed).details["Hbb"]
+        best = int(found.losses.argmin())
+        assert np.array_equal(result.signal_scores, found.scores[best][trial_of(splits).test.is_signal])
+        chosen.add(best)
+    assert chosen != {0}
+
+
 def test_steps_are_those_of_torchs_adamw():
     import torch
 

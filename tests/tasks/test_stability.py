@@ -9,7 +9,7 @@ from jetassay.metrics.intervals import delong_variance
 from jetassay.metrics.roc import auc
 from jetassay.suite import Suite
 from jetassay.tasks.catalogue import STABILITY
-from jetassay.tasks.probe import Probed, probe
+from jetassay.tasks.probe import Probed, fit_probe, probe
 from jetassay.tasks.samples import JetKeys, Splits
 from jetassay.tasks.stability import resplit, stability
 
@@ -49,6 +49,31 @@ def test_every_spread_is_given_with_its_counts_and_adds_up(splits_of):
             score = scores[f"{metric}_sd_{name}"]
             assert score.low < score.value < score.high
     assert {score.n_train for score in outcome.scores} == {600}
+
+
+def test_intervals_of_spreads_are_those_of_normal_samples(splits_of):
+    outcome = stability(probed(in_files(splits_of(jets=100))), backbone="x", halves=5, resplits=3)
+    (score,) = (each for each in outcome.scores if each.metric == "auc_sd_train")
+    stream = np.random.default_rng(0)
+    ratios = stream.normal(size=(200_000, 5)).std(axis=1, ddof=1)  # observed over true spread
+    low, high = score.value / np.quantile(ratios, [0.84, 0.16])
+    assert (score.low, score.high) == (pytest.approx(low, rel=0.02), pytest.approx(high, rel=0.02))
+
+
+def test_a_half_is_half_of_each_class_of_training_and_of_validation_jets(splits_of, monkeypatch):
+    seen = []
+
+    def watched(train, validation, **options):
+        seen.append((train, validation))
+        return fit_probe(train, validation, **options)
+
+    material = probed(in_files(splits_of(jets=50)))
+    monkeypatch.setattr("jetassay.tasks.stability.fit_probe", watched)
+    stability(material, backbone="x", halves=2, resplits=2)
+    for train, validation in seen[:2]:
+        for half, whole in ((train, material.splits.train), (validation, material.splits.validation)):
+            assert np.bincount(half.labels).tolist() == [25, 25]
+            assert half.keys.shared_with(whole.keys) == 50
 
 
 def test_the_table_holds_every_refit(splits_of):
