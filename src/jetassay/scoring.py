@@ -51,7 +51,9 @@ class Scored:
     @property
     def undefined(self) -> tuple[str, ...]:
         """What no score exists of, one sentence for each reason; nothing is missing."""
-        return tuple(f"{', '.join(names)}: {reason}" for reason, names in self.unavailable.items())
+        return tuple(
+            f"{', '.join(names)}: {reason}" if any(names) else reason for reason, names in self.unavailable.items()
+        )
 
     def frame(self, suite: Suite, dataset: Dataset, backbones: "Mapping[str, Backbone]") -> pd.DataFrame:
         """The long result frame."""

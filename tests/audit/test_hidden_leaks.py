@@ -174,12 +174,13 @@ def test_rounding_is_no_deviation_whatever_the_scale(width):
     assert str(deviation(one, one)) == "equal"
 
 
-def test_what_moves_a_dimension_by_its_own_width_is_a_deviation_however_small():
+@pytest.mark.parametrize(("base", "scale"), [(1, 1e-5), (0, 1e-12), (0, 1e-41)], ids=["digits", "small", "denormal"])
+def test_what_moves_a_dimension_by_its_own_width_is_a_deviation_however_small(base, scale):
     stream = np.random.default_rng(0)
     one = stream.normal(size=(200, 3)).astype(np.float32)
-    one[:, 2] = 1 + 1e-5 * stream.normal(size=200)
+    one[:, 2] = base + scale * stream.normal(size=200)
     other = one.copy()
-    other[:, 2] = 1 + 1e-5 * stream.normal(size=200)
+    other[:, 2] = base + scale * stream.normal(size=200)
     found = deviation(one, other)
     assert found.relative < 1e-4
     assert found.shift == pytest.approx(np.sqrt(2), rel=0.2)
