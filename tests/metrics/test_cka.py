@@ -199,3 +199,12 @@ def test_sums_refuse_other_names_and_other_widths():
 def test_a_null_without_draws_is_refused():
     with pytest.raises(DataError, match="at least one draw"):
         permutation_null(*related(17), draws=0)
+
+
+def test_no_interval_of_a_similarity_reaches_beyond_1():
+    stream = np.random.default_rng(3)
+    x = stream.standard_normal((64, 6)) * stream.exponential(3, size=(64, 1))
+    sums = CrossSums({"x": 6, "y": 6}, blocks=4)
+    sums.add({"x": x, "y": x + 0.02 * stream.standard_normal((64, 6)) * stream.exponential(9, size=(64, 1))})
+    interval, value = sums.interval("x", "y", level=0.9999), sums.cka("x", "y")
+    assert interval.low < value < interval.high == 1.0

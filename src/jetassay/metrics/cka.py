@@ -55,7 +55,7 @@ def covariance(sums: FloatArray) -> FloatArray:
 def debiased_cka(x: NDArray[Any], y: NDArray[Any]) -> float:
     """Debiased linear CKA of two embeddings of the same jets in the same order, (J, p) and (J, q).
 
-    At most about 1, about 0 for independent embeddings, and may be slightly negative.
+    At most 1 (HSIC is an inner product of U-centred matrices), 0 on average for independent ones, maybe slightly below.
     Raises `DataError` for fewer than four jets, NaN or infinity, other lengths, or a constant embedding.
     """
     sums = CrossSums({"first": x.shape[1], "second": y.shape[1]}, blocks=1)
@@ -126,8 +126,7 @@ class CrossSums:
             without = np.array([_cka(sums, first, second) for sums in kept])
         except DataError:
             return None
-        margin = float(np.sqrt((n - 1) ** 2 / n * without.var(ddof=1)) * stats.t.ppf((1 + level) / 2, n - 1))
-        return Interval(value - margin, value + margin, level, "block-jackknife")
+        return jackknife_interval(value, without, level=level, method="block-jackknife")
 
     def biased_cka(self, first: str, second: str) -> float:
         """CKA as it is often computed, |X'Y|^2 / (|X'X| |Y'Y|) of centred embeddings: above 0 for unrelated ones.
@@ -184,6 +183,13 @@ def permutation_null(x: NDArray[Any], y: NDArray[Any], *, draws: int = 99, seed:
     products = (left @ right[stream.permutation(len(y))] for _ in range(draws))
     values = np.array([hsic(product.astype(np.float64)) for product in products])
     return PermutationNull(hsic(wide_x.T @ wide_y) / scale, values / scale)
+
+
+def jackknife_interval(value: float, without: FloatArray, *, level: float, method: str) -> Interval:
+    """Of a similarity, which is at most 1, from its values (n,) without each of n parts in turn, with Student's t."""
+    n = len(without)
+    margin = float(np.sqrt((n - 1) ** 2 / n * without.var(ddof=1)) * stats.t.ppf((1 + level) / 2, n - 1))
+    return Interval(value - margin, max(min(value + margin, 1.0), value), level, method)
 
 
 def widened(embedding: FloatArray) -> FloatArray:

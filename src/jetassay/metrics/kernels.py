@@ -22,10 +22,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from jetassay.errors import DataError
-from jetassay.metrics.cka import FEWEST_JETS, PermutationNull
+from jetassay.metrics.cka import FEWEST_JETS, PermutationNull, jackknife_interval
 from jetassay.metrics.intervals import Interval
 
 FloatArray = NDArray[np.float64]
@@ -105,8 +104,7 @@ class KernelSums:
             without = self._ratio((each.sum(axis=0) - each) / (n - 1), first, second)
         except DataError:
             return None
-        margin = float(np.sqrt((n - 1) ** 2 / n * without.var(ddof=1)) * stats.t.ppf((1 + level) / 2, n - 1))
-        return Interval(value - margin, value + margin, level, "batch-jackknife")
+        return jackknife_interval(value, without, level=level, method="batch-jackknife")
 
     def _of(self, first: str, second: str) -> FloatArray:
         """HSIC of each batch (batches, 3): of the first with the second, of the first, of the second."""

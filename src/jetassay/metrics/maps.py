@@ -188,7 +188,8 @@ class Halves:
         if each < 2:
             return value, None
         margin = float(np.sqrt(variance) * stats.t.ppf((1 + level) / 2, 2 * (each - 1)))
-        return value, Interval(value - margin, value + margin, level, "block-jackknife, maps fixed")
+        high = max(min(value + margin, 1.0), value)
+        return value, Interval(value - margin, high, level, "block-jackknife, maps fixed")
 
     def in_sample(self, fit: str, first: str, second: str) -> float:
         """The same measure with the map judged on the jets that it was found on, as it is often computed."""
