@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 from sklearn import metrics
 
 from jetassay.errors import DataError
@@ -26,6 +27,18 @@ def test_values_are_those_of_scikit_learn():
     assert log_loss(probabilities, labels, level=0.68)[0] == pytest.approx(metrics.log_loss(labels, probabilities))
     expected = metrics.roc_auc_score(labels, probabilities, multi_class="ovo", average="macro")
     assert macro_ovo_auc(probabilities, labels, level=0.68)[0] == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_interval_of_the_accuracy_is_that_of_a_binomial_and_that_of_the_log_loss_that_of_a_mean():
+    probabilities, labels = sample()
+    hits = int((probabilities.argmax(axis=1) == labels).sum())
+    exact = stats.binomtest(hits, len(labels)).proportion_ci(0.68, method="exact")
+    _, interval = accuracy(probabilities, labels, level=0.68)
+    assert (interval.low, interval.high) == (pytest.approx(exact.low), pytest.approx(exact.high))
+    losses = -np.log(probabilities[np.arange(len(labels)), labels])
+    value, interval = log_loss(probabilities, labels, level=0.68)
+    ends = stats.norm.interval(0.68, value, stats.sem(losses))
+    assert (interval.low, interval.high) == pytest.approx(ends)
 
 
 def test_the_mean_over_one_pair_of_classes_has_the_variance_of_delong():

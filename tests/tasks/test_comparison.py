@@ -9,6 +9,7 @@ import pytest
 
 from jetassay.errors import DataError
 from jetassay.jets.classes import CLASS_NAMES
+from jetassay.metrics.paired import holm
 from jetassay.metrics.roc import auc, cut_at
 from jetassay.suite import Suite
 from jetassay.tasks.catalogue import COMPARISON
@@ -111,6 +112,19 @@ def test_more_comparisons_ask_for_clearer_differences(make_probed):
     pair = ("Hbb", "b0", "b1")
     assert few.loc[pair, "p"] == many.loc[pair, "p"] == few.loc[pair, "p_holm"]
     assert many.loc[pair, "p_holm"] >= few.loc[pair, "p_holm"]
+
+
+def test_verdicts_follow_p_values_corrected_over_all_pairs_and_signals_of_a_metric(make_probed):
+    signals = ("Hbb", "Hcc")
+    views = make_probed(views=5, jets=150, classes=("QCD", *signals), signals=signals)
+    outcome = comparison(views, draws=100)
+    for metric in ("auc", "rejection"):
+        found = rows(outcome, metric)
+        assert len(found) == 20
+        assert found["p_holm"].to_numpy(float) == pytest.approx(holm(found["p"].to_numpy(float)), rel=1e-12)
+        assert ((found["verdict"] != TIED) == (found["p_holm"] <= 0.05)).all()
+    uncorrected = rows(outcome, "auc")
+    assert ((uncorrected["p"] <= 0.05) & (uncorrected["verdict"] == TIED)).any()
 
 
 def scored(scores, labels):

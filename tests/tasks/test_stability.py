@@ -9,7 +9,7 @@ from jetassay.metrics.intervals import delong_variance
 from jetassay.metrics.roc import auc
 from jetassay.suite import Suite
 from jetassay.tasks.catalogue import STABILITY
-from jetassay.tasks.probe import Probed, fit_probe, probe
+from jetassay.tasks.probe import PENALTIES, Probed, fit_probe, probe
 from jetassay.tasks.samples import JetKeys, Splits
 from jetassay.tasks.stability import resplit, stability
 
@@ -64,13 +64,15 @@ def test_a_half_is_half_of_each_class_of_training_and_of_validation_jets(splits_
     seen = []
 
     def watched(train, validation, **options):
-        seen.append((train, validation))
+        seen.append((train, validation, options["penalties"]))
         return fit_probe(train, validation, **options)
 
     material = probed(in_files(splits_of(jets=50)))
     monkeypatch.setattr("jetassay.tasks.stability.fit_probe", watched)
     stability(material, backbone="x", halves=2, resplits=2)
-    for train, validation in seen[:2]:
+    chosen = PENALTIES.index(material.probes["Hbb"].probe.penalty)
+    for train, validation, penalties in seen[:2]:
+        assert penalties == PENALTIES[max(chosen - 1, 0) : chosen + 2]
         for half, whole in ((train, material.splits.train), (validation, material.splits.validation)):
             assert np.bincount(half.labels).tolist() == [25, 25]
             assert half.keys.shared_with(whole.keys) == 50
