@@ -10,7 +10,7 @@ from jetassay.errors import ConfigError
 from jetassay.layering import embed_layers, layered
 from jetassay.progress import Reporter
 from jetassay.report.results import Results
-from jetassay.scoring import score_all
+from jetassay.scoring import results_of, score_all
 from jetassay.steps import embed_all, embed_finite, find_jets, load_backbones, measure_throughput, split_jets
 from jetassay.suite import Suite
 from jetassay.tasks.further import require_tasks
@@ -82,16 +82,9 @@ def run_suite(suite: Suite, *, device: str = "cpu", reporter: Reporter) -> Suite
                     scored.take(outcome_of(findings), task="audit", backbone=name)
             with clock("throughput"):
                 scored.scores += measure_throughput(suite, sound, dataset, splits, reporter=reporter)
-            results = Results(
-                suite=suite.name,
-                title=suite.title,
-                frame=scored.frame(suite, dataset, backbones),
-                counts=count_jets(embedded, splits),
-                provenance=provenance_of(suite, dataset, sound, embedded, clock=clock, device=device)
-                | {"missing": list(scored.problems), "undefined": list(scored.undefined)},
-                protocol=scored.protocol,
-                tables=scored.tables,
-            )
+            provenance = provenance_of(suite, dataset, sound, embedded, clock=clock, device=device)
+            frame = scored.frame(suite, dataset, backbones)
+            results = results_of(suite, scored, frame=frame, counts=count_jets(embedded, splits), provenance=provenance)
             results.save()
             with clock("report"):
                 page = results.draw()

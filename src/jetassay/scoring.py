@@ -9,6 +9,7 @@ import pandas as pd
 
 from jetassay.jets.dataset import DataFile, Dataset
 from jetassay.progress import Reporter
+from jetassay.report.results import Results
 from jetassay.suite import Suite
 from jetassay.tasks.catalogue import TASKS, Task
 from jetassay.tasks.further import attempt
@@ -72,6 +73,22 @@ class Scored:
             )
             for score in self.scores
         )
+
+
+def results_of(
+    suite: Suite, scored: Scored, *, frame: pd.DataFrame, counts: pd.DataFrame, provenance: Mapping[str, Any]
+) -> Results:
+    """What goes to the disk: scores, tables, how they are defined, and what is missing."""
+    missing = {"missing": list(scored.problems), "undefined": list(scored.undefined)}
+    return Results(
+        suite=suite.name,
+        title=suite.title,
+        frame=frame,
+        counts=counts,
+        provenance={**provenance, **missing},
+        protocol=scored.protocol,
+        tables=scored.tables,
+    )
 
 
 def score_all(

@@ -31,7 +31,7 @@ def audit(
     data: Annotated[Path | None, typer.Option(help="Folder with the files of a real dataset.")] = None,
     limit: Annotated[int | None, typer.Option(help="At most this many entries of each file.", min=1)] = None,
     depth: Annotated[Depth, typer.Option(help="The checks that cost little, or all of them.")] = Depth.CHEAP,
-    jets: Annotated[int, typer.Option(help="Size of the subsample that is embedded again.", min=50)] = 1000,
+    jets: Annotated[int, typer.Option(help="Size of the subsample that is embedded again.", min=50)] = 4000,
     format: Annotated[AuditFormat, typer.Option(help="table or csv")] = AuditFormat.TABLE,  # noqa: A002 - the option's name
     device: Device = "cpu",
     trust_code: TrustCode = False,
