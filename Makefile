@@ -5,10 +5,10 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench test test-slow lint ui throughput report train-mini clean
+.PHONY: help setup bench test test-slow lint ui throughput throughput-gates report train-mini clean
 
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 26
 
 setup: $(READY)  ## make .venv and install everything pinned in constraints.txt
 
@@ -34,8 +34,11 @@ lint: $(READY)  ## ruff and mypy
 ui: $(READY)  ## open MLflow's comparison of all runs, local and light
 	@$(BIN)/jetassay ui
 
-throughput: $(READY)  ## pytest-benchmark report of every card and stage, logged to MLflow
+throughput: $(READY)  ## every card and stage by pytest-benchmark, and weaver-core side by side; logged to MLflow
 	@$(BIN)/jetassay throughput
+
+throughput-gates: $(READY)  ## weaver-core side by side; fails where ours is slower than benchmarks/gates.toml asks for
+	@$(BIN)/jetassay throughput --gates
 
 report: $(READY)  ## draw the report of SUITE again from its stored scores
 	@$(BIN)/jetassay report $(SUITE)

@@ -49,16 +49,16 @@ def run_benchmarks(*, reporter: Reporter) -> str:
     from jetassay.tracking.lifecycle import stop_on_sigterm
     from jetassay.tracking.throughput import record_throughput
 
-    folder = _benchmarks_folder()
-    path = _new_path()
+    folder = benchmarks_folder()
+    path = new_path()
     with stop_on_sigterm():
         benchmark_files(reporter=reporter)
-        _warn_if_busy(reporter)
+        warn_if_busy(reporter)
         _run_pytest(folder, path, reporter)
         session = read_session(path)
         recorded = record_throughput(path, reporter=reporter)
     where = {"json": str(path), "tracking": recorded.store, "side by side": recorded.compare}
-    text = f"{render(session)}\n\n{_aligned(list(where.items()))}"
+    text = f"{render(session)}\n\n{aligned(list(where.items()))}"
     if failed := session.get("failed"):
         reporter.line(text)
         total = len(failed) + len(session["benchmarks"])
@@ -123,10 +123,10 @@ def render(session: Mapping[str, Any]) -> str:
         blocks.append(f"jets/s by jets in a batch ({how})\n{_backbone_table(forward)}")
     if stages:
         rows = [(each["name"].removeprefix("bench_"), _rate(each), _amount(each["extra_info"])) for each in stages]
-        blocks.append(f"jets/s of the stages alone\n{_aligned(rows, right=(1,))}")
+        blocks.append(f"jets/s of the stages alone\n{aligned(rows, right=(1,))}")
     if session.get("skipped"):
-        blocks.append(f"not measured\n{_aligned(list(session['skipped'].items()))}")
-    blocks.append(f"Medians over rounds, ± half of the interquartile range.\n{_machine(session)}")
+        blocks.append(f"not measured\n{aligned(list(session['skipped'].items()))}")
+    blocks.append(f"Medians over rounds, ± half of the interquartile range.\n{describe_machine(session)}")
     return "\n\n".join(blocks)
 
 
@@ -140,7 +140,7 @@ def _backbone_table(benchmarks: Iterable[Mapping[str, Any]]) -> str:
     columns = sorted({column for row in cells.values() for column in row})
     heads = [f"{'' if math.isinf(size) else int(size)} {variant}".strip() for size, variant in columns]
     rows = [(name, *(row.get(column, "-") for column in columns)) for name, row in cells.items()]
-    return _aligned([("", *heads), *rows], right=range(1, len(columns) + 1))
+    return aligned([("", *heads), *rows], right=range(1, len(columns) + 1))
 
 
 def _rate(benchmark: Mapping[str, Any]) -> str:
@@ -159,7 +159,8 @@ def _amount(about: Mapping[str, Any]) -> str:
     return ", ".join(word for word in words if word)
 
 
-def _machine(session: Mapping[str, Any]) -> str:
+def describe_machine(session: Mapping[str, Any]) -> str:
+    """Processor, load, versions and commit of a session, as far as it says."""
     machine = session.get("machine_info") or {}
     commit = session.get("commit_info") or {}
     loads = " and ".join(f"{machine[key]:.1f} {when}" for key, when in _LOADS.items() if key in machine)
@@ -177,8 +178,8 @@ def _machine(session: Mapping[str, Any]) -> str:
 _LOADS = {"load_before": "before", "load_after": "after"}
 
 
-def _aligned(rows: Sequence[Sequence[str]], *, right: Iterable[int] = ()) -> str:
-    """Columns two spaces apart; those in `right` end together, the others begin together."""
+def aligned(rows: Sequence[Sequence[str]], *, right: Iterable[int] = ()) -> str:
+    """Rows as text: columns two spaces apart; those in `right` end together, the others begin together."""
     flush = frozenset(right)
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
     lines = [
@@ -191,7 +192,8 @@ def _aligned(rows: Sequence[Sequence[str]], *, right: Iterable[int] = ()) -> str
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _benchmarks_folder() -> Path:
+def benchmarks_folder() -> Path:
+    """Where benchmarks are. Raises `ConfigError` where they or pytest-benchmark are missing."""
     folder = project_root() / "benchmarks"
     if not folder.is_dir():
         raise ConfigError(f"{folder}: there is no such folder; benchmarks come with a checkout, not with the package")
@@ -200,8 +202,10 @@ def _benchmarks_folder() -> Path:
     return folder
 
 
-def _new_path() -> Path:
-    path = workspace() / "reports" / "throughput" / f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%SZ}.json"
+def new_path(kind: str = "") -> Path:
+    """A file for what will be measured, named by the hour and the kind. Raises `ConfigError` where none can be."""
+    name = f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%SZ}{kind and f'-{kind}'}.json"
+    path = workspace() / "reports" / "throughput" / name
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -209,7 +213,8 @@ def _new_path() -> Path:
     return path
 
 
-def _warn_if_busy(reporter: Reporter) -> None:
+def warn_if_busy(reporter: Reporter) -> None:
+    """Say so where others are using the machine."""
     from jetassay.embeddings.threads import usable_cores
 
     load = os.getloadavg()[0]
@@ -218,17 +223,23 @@ def _warn_if_busy(reporter: Reporter) -> None:
 
 
 def _run_pytest(folder: Path, path: Path, reporter: Reporter) -> None:
-    """Run the benchmarks of `folder`, saving to `path`; those that fail are in the JSON.
-
-    They are in a session of their own, so that Ctrl-C reaches them once, through here, and they can save what is done.
-    Raises `JetAssayError` where nothing is saved, `InterruptedRunError` on Ctrl-C.
-    """
+    """Run the benchmarks of `folder`, saving to `path`; those that fail are in the JSON."""
     root = folder.parent
     command = [sys.executable, "-m", "pytest", str(folder), "-c", str(root / "pyproject.toml"), "--rootdir", str(root)]
+    run_measuring([*command, *_OPTIONS, "--benchmark-json", str(path)], path, reporter)
+
+
+def run_measuring(command: Sequence[str], path: Path, reporter: Reporter, *, folder: Path | None = None) -> None:
+    """Run a command in `folder`, which saves what it measures to `path`; what it says goes to the reporter.
+
+    It is in a session of its own, so that Ctrl-C reaches it once, through here, and it can save what is done.
+    Raises `JetAssayError` where nothing is saved, `InterruptedRunError` on Ctrl-C.
+    """
     environment = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
     said: deque[str] = deque(maxlen=_KEPT_LINES)
     with subprocess.Popen(  # noqa: S603 - our own interpreter and arguments
-        [*command, *_OPTIONS, "--benchmark-json", str(path)],
+        command,
+        cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -248,7 +259,7 @@ def _run_pytest(folder: Path, path: Path, reporter: Reporter) -> None:
         finally:
             _stop(process)
     if not path.exists():
-        raise JetAssayError("\n".join([f"no benchmark was finished; pytest ended with exit code {code}:", *said]))
+        raise JetAssayError("\n".join([f"no benchmark was finished; they ended with exit code {code}:", *said]))
 
 
 def _stop(process: "subprocess.Popen[str]") -> None:

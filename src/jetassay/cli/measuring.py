@@ -202,11 +202,23 @@ def ui(
 
 
 @command("jetassay throughput")
-def throughput(quiet: Quiet = False) -> None:
-    """Measure jets per second with pytest-benchmark. Runs `benchmarks/`, saves the JSON and logs it to MLflow."""
+def throughput(
+    gates: Annotated[
+        bool, typer.Option("--gates", help="Only ParT and Sophon beside weaver-core; fail where a gate is missed.")
+    ] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Measure jets per second. Runs `benchmarks/` and weaver-core side by side, saves JSON and logs it to MLflow."""
+    from jetassay.gates import enforce, run_side_by_side
     from jetassay.throughput import run_benchmarks
 
-    print(run_benchmarks(reporter=Reporter(quiet=quiet)))
+    reporter = Reporter(quiet=quiet)
+    if not gates:
+        print(run_benchmarks(reporter=reporter), end="\n\n")
+    text, verdicts = run_side_by_side(reporter=reporter)
+    print(text)
+    if gates:
+        enforce(verdicts)
 
 
 @command("jetassay train-mini mlp", name="train-mini")

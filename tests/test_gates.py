@@ -1,0 +1,283 @@
+"""Whether speeds beside a peer's are what the gates ask for, on made-up numbers: nothing here takes time."""
+
+import importlib
+import json
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from jetassay import gates as module
+from jetassay.backbones.card import read_card
+from jetassay.backbones.protocol import Output
+from jetassay.errors import ConfigError, DataError, JetAssayError
+from jetassay.features.batch import InputBatch
+from jetassay.gates import (
+    Comparison,
+    Gates,
+    enforce,
+    judge,
+    read_comparisons,
+    read_gates,
+    render_verdicts,
+    run_side_by_side,
+)
+from jetassay.places import project_root
+from jetassay.progress import Reporter
+
+GATES = Gates(fails_below=0.9, at_least={"ParT": {"fp32 / weaver": 4.0}, "Sophon": {}})
+
+
+def comparison(ours=(40.0, 41.0, 12.0), peer=(10.0, 10.0, 3.0), quantity="fp32 / weaver", network="ParT"):
+    return Comparison(network=network, quantity=quantity, unit="GFLOP/s", ours=ours, peer=peer, load=(0.1, 0.3, 2.0))
+
+
+def verdict_of(ratio):
+    (verdict,) = judge([comparison(ours=(ratio,), peer=(1.0,))], GATES)
+    return verdict
+
+
+def test_the_ratio_is_that_of_the_medians_over_rounds():
+    assert comparison(ours=(9.0, 40.0, 41.0), peer=(10.0, 3.0, 11.0)).ratio == 4.0
+
+
+@pytest.mark.parametrize(
+    ("ratio", "word"), [(5.0, "met"), (4.0, "met"), (3.99, "near"), (3.6, "near"), (3.59, "missed"), (0.1, "missed")]
+)
+def test_a_gate_is_missed_only_below_nine_tenths_of_it(ratio, word):
+    assert verdict_of(ratio).word == word
+    assert verdict_of(ratio).missed == (word == "missed")
+
+
+def test_a_quantity_without_a_gate_is_never_missed():
+    ungated = comparison(ours=(1e-9,), peer=(1.0,), quantity="threads")
+    verdicts = judge([comparison(), ungated], GATES)
+    assert [each.word for each in verdicts] == ["met", "-"]
+    enforce(verdicts)
+
+
+def test_every_missed_gate_is_named_in_the_error():
+    slow = [comparison(ours=(3.0,), peer=(1.0,), network=network) for network in ("ParT", "Sophon")]
+    gates = Gates(fails_below=0.9, at_least={name: {"fp32 / weaver": 4.0} for name in ("ParT", "Sophon", "a third")})
+    with pytest.raises(
+        JetAssayError,
+        match=r"2 of 3 gates missed by more than 10%.*\n  ParT fp32 / weaver: 3\.00, gate 4\.00\n  Sophon",
+    ):
+        enforce(judge([*slow, comparison(network="a third")], gates))
+
+
+def test_gates_that_are_near_do_not_fail():
+    enforce([verdict_of(3.7)])
+
+
+@pytest.mark.parametrize(
+    "measured", [[], [comparison(quantity="other")], [comparison(network="Sophon")]], ids=["nothing", "other", "Sophon"]
+)
+def test_a_gate_of_what_was_not_measured_is_an_error(measured):
+    with pytest.raises(ConfigError, match=r"not measured: ParT fp32 / weaver$"):
+        judge(measured, GATES)
+
+
+def test_the_table_has_aligned_columns_and_says_rounds_and_load():
+    verdicts = judge([comparison(), comparison(quantity="threads", network="Sophon")], Gates(
+        fails_below=0.9, at_least={}))  # fmt: skip
+    gated, plain = judge([comparison(), comparison(quantity="threads")], GATES), render_verdicts(verdicts)
+    lines = render_verdicts(gated).splitlines()
+    assert re.split(r"\s{2,}", lines[0].strip()) == [
+        "quantity", "unit", "ours", "peer", "ratio", "gate", "verdict", "rounds", "load",
+    ]  # fmt: skip
+    assert re.split(r"\s{2,}", lines[1]) == [
+        "ParT",
+        "fp32 / weaver",
+        "GFLOP/s",
+        "40.0",
+        "10.0",
+        "4.00",
+        "4.00",
+        "met",
+        "3",
+        "0.3",
+    ]
+    assert re.split(r"\s{2,}", lines[2]) == ["ParT", "threads", "GFLOP/s", "40.0", "10.0", "4.00", "-", "-", "3", "0.3"]
+    assert len({len(line) for line in lines[:3]}) == 1
+    assert "Sophon  threads" in plain
+
+
+@pytest.fixture
+def side_by_side(monkeypatch):
+    """The module that measures, nothing of which is timed here."""
+    monkeypatch.syspath_prepend(str(project_root()))
+    return importlib.import_module("benchmarks.side_by_side")
+
+
+@pytest.fixture
+def networks(monkeypatch):
+    """The module with both sides' networks."""
+    monkeypatch.syspath_prepend(str(project_root()))
+    return importlib.import_module("benchmarks.networks")
+
+
+def test_every_gate_of_the_project_is_of_a_quantity_that_is_measured(side_by_side):
+    ways = ("packed", "packed-bf16", "weaver-padded-256", "weaver-one-by-one", "weaver-sorted-16", *side_by_side.PEAKS)
+    speeds = {"cpu": [1.0], "wall": [1.0], "process": [1.0], "load": [1.0]}
+    found = {(network, way): speeds for network in ("ParT", "Sophon") for way in ways}
+    found |= {("reading", way): speeds for way in ("ours", "weaver-loader", "weaver-loader-lean")}
+    tables = [each for network in side_by_side.NETWORKS for each in side_by_side.quantities_of(network, found)]
+    tables += side_by_side.quantities_of_reading(found)
+    comparisons = [
+        Comparison(**{key: tuple(each[key]) if isinstance(each[key], list) else each[key] for key in each})
+        for each in tables
+    ]
+    verdicts = judge(comparisons, read_gates(project_root() / "benchmarks" / "gates.toml"))
+    assert sum(each.gate is not None for each in verdicts) == 11
+    assert len({(each.network, each.quantity) for each in comparisons}) == len(comparisons)
+
+
+def test_the_peak_is_the_faster_of_the_two_products(side_by_side):
+    found = {
+        ("ParT", way): {"cpu": [speed], "wall": [speed], "load": []}
+        for way, speed in {
+            "packed": 6.0, "packed-bf16": 8.0, "weaver-padded-256": 1.0, "weaver-one-by-one": 2.0,
+            "weaver-sorted-16": 3.0, "product": 10.0, "linear": 12.0,
+        }.items()
+    }  # fmt: skip
+    ratios = {each["quantity"]: each["ours"][0] / each["peer"][0] for each in side_by_side.quantities_of("ParT", found)}
+    assert ratios["fp32 / peak"] == 0.5
+    assert ratios["fp32 / weaver-sorted-16"] == 2.0
+    assert ratios["bf16 / weaver-padded-256"] == 8.0
+
+
+@pytest.mark.parametrize("change", [0.0, 1e-4, float("nan")])
+def test_nothing_is_timed_where_embeddings_differ(networks, change, make_jets):
+    card = read_card(project_root() / "models" / "part-full" / "card.toml")
+    batch = make_jets([3, 2])
+    expected = np.ones((2, 4), np.float32)
+
+    class Ours:
+        def embed(self, jets):
+            return Output(np.float32(expected[: len(jets)] + change), None)
+
+    class Weaver:
+        def ready(self, jets):
+            return jets
+
+        def embed(self, batches):
+            return expected[: sum(len(each) for each in batches)]
+
+    if change == 0.0:
+        networks.check_equal(card, Ours(), Weaver(), [batch])
+        return
+    with pytest.raises(JetAssayError, match=r"part-full: an embedding differs from weaver's by .*nothing was timed"):
+        networks.check_equal(card, Ours(), Weaver(), [batch])
+
+
+def test_the_real_network_equals_weavers_with_the_same_weights(networks, make_jets):
+    """As before the clock starts, with every part of the measurement but the clock."""
+    card = read_card(project_root() / "models" / "sophon" / "card.toml")
+    state = networks.moved(networks.build_module(card)).state_dict()
+    module = networks.copy_of(card, state)
+    ours = networks.TorchBackbone(card, module, device=torch.device("cpu"), dtype="float32")
+    batches = [make_jets([5, 4, 1], width=17), make_jets([30], width=17)]
+    networks.check_equal(card, ours, networks.Weaver(card.parameters, state), batches)
+
+
+@pytest.fixture
+def make_jets():
+    """Massive jets of order one, whose pair masses are no rounding noise."""
+
+    def make(multiplicities, width=2):
+        random = np.random.default_rng(5)
+        offsets = np.concatenate([[0], np.cumsum(multiplicities)]).astype(np.int64)
+        features = random.normal(size=(offsets[-1], width)).astype(np.float32)
+        momenta = random.normal(scale=20, size=(offsets[-1], 3))
+        energy = np.sqrt((momenta**2).sum(axis=1, keepdims=True) + 1)
+        p4 = np.concatenate([momenta, energy], axis=1).astype(np.float32)
+        return InputBatch(features, p4, offsets, np.zeros((len(multiplicities), 0), np.float32))
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("fails_below = 0.9\n", "at_least: Field required"),
+        ("fails_below = 1.5\n[at_least]\n", "fails_below: Input should be less than or equal to 1"),
+        ("fails_below = 0.9\nfaster = 1\n[at_least]\n", "faster: Extra inputs are not permitted"),
+        (
+            'fails_below = 0.9\n[at_least.ParT]\n"a / b" = -1.0\n"c / d" = nan\n',
+            "positive number, which ParT a / b, ParT c / d is not",
+        ),
+        ("fails_below = ", "not valid TOML"),
+    ],
+)
+def test_wrong_gates_are_refused_by_file_and_key(tmp_path, text, said):
+    path = tmp_path / "gates.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=rf"gates\.toml: .*{re.escape(said)}"):
+        read_gates(path)
+
+
+def measured(**changes):
+    table = {
+        "network": "ParT",
+        "quantity": "fp32 / weaver",
+        "unit": "GFLOP/s",
+        "ours": [4.0],
+        "peer": [1.0],
+        "load": [0.5],
+        **changes,
+    }
+    return {"quantities": [table], "benchmarks": []}
+
+
+@pytest.mark.parametrize("session", [[], {}, {"quantities": [{}]}, {"quantities": 3}, measured(ours=["fast"])])
+def test_a_file_of_something_else_is_refused_by_name(tmp_path, session):
+    path = tmp_path / "other.json"
+    path.write_text(json.dumps(session))
+    with pytest.raises(DataError, match=r"other\.json: not written by `make throughput-gates`"):
+        read_comparisons(path)
+
+
+@pytest.mark.parametrize("ours", [[], [0.0], [float("nan")], [float("inf")], [1.0, 1.0]])
+def test_speeds_that_are_no_speeds_are_refused(tmp_path, ours):
+    path = tmp_path / "odd.json"
+    path.write_text(json.dumps(measured(ours=ours)))
+    with pytest.raises(DataError, match=r"odd\.json: ParT fp32 / weaver: speeds must be positive numbers, one a round"):
+        read_comparisons(path)
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """`run_side_by_side` where the measurement gives a certain session, tracking in name only; and what was tracked."""
+    tracked = []
+
+    class Recorded:
+        store, compare = "the store", "the link"
+
+    def run_with(session):
+        monkeypatch.setattr(module, "run_measuring", lambda _, path, *__, **___: path.write_text(json.dumps(session)))
+        return run_side_by_side(reporter=Reporter(quiet=True))
+
+    monkeypatch.setenv("JETASSAY_WORKSPACE", str(tmp_path))
+    monkeypatch.setattr(module, "benchmark_files", lambda **_: [])
+    monkeypatch.setattr(module, "read_gates", lambda _: GATES)
+    monkeypatch.setattr(
+        "jetassay.tracking.throughput.record_throughput", lambda path, **_: tracked.append(path) or Recorded()
+    )
+    return run_with, tracked
+
+
+def test_the_answer_is_the_table_the_machine_and_where_everything_is(run):
+    run_with, tracked = run
+    text, verdicts = run_with({**measured(), "machine_info": {"load_before": 0.5}})
+    assert text.startswith(render_verdicts(verdicts))
+    assert "load average 0.5 before" in text
+    assert f"json          {tracked[0]}" in text
+    assert tracked[0].name.endswith("-side-by-side.json")
+
+
+def test_without_weaver_there_is_nothing_to_compare_with(run, monkeypatch):
+    monkeypatch.setattr(module, "find_spec", lambda _: None)
+    with pytest.raises(ConfigError, match="weaver-core is not installed here"):
+        run[0](measured())
