@@ -26,6 +26,7 @@ COMMANDS = [
     "results",
     "reference",
     "export",
+    "compare",
     "report",
     "ui",
     "throughput",

@@ -132,7 +132,11 @@ class Context:
 def result_frame(scores: Iterable[tuple[Context, Score]]) -> pd.DataFrame:
     """The long frame, one score a row, with the columns of `COLUMNS` in order and fixed types."""
     rows = [{"schema": SCHEMA_VERSION, **asdict(context), **asdict(score)} for context, score in scores]
-    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    return typed(pd.DataFrame(rows, columns=list(COLUMNS)))
+
+
+def typed(frame: pd.DataFrame) -> pd.DataFrame:
+    """The same rows in the fixed types of the result frame; raises ValueError or TypeError for what does not fit."""
     types = dict.fromkeys(_INTEGERS, "Int64") | dict.fromkeys(_FLOATS, "Float64")
     return frame.astype(types | {name: "string" for name in COLUMNS if name not in types})
 

@@ -1,0 +1,66 @@
+"""Results of others and of before: a suite's name, a folder, or a JSON file of `jetassay results --format json`."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from jetassay.errors import ConfigError
+from jetassay.report.results import results_folder
+from jetassay.tasks.score import COLUMNS, SCHEMA_VERSION, typed
+
+_WANTED = "give a suite that was run, a folder with scores.parquet and provenance.json, or a file of `jetassay results"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """Scores and what they depend on, wherever they lie.
+
+    source:     as it was asked for
+    frame:      the long result frame
+    provenance: everything the numbers depend on
+    """
+
+    source: str
+    frame: pd.DataFrame
+    provenance: Mapping[str, Any]
+
+
+def read_stored(source: str) -> Stored:
+    """The results called `source`; a folder or file that exists wins over a suite of that name.
+
+    Raises `ConfigError` where there are none, they are damaged, or of another schema version.
+    """
+    path = Path(source)
+    if path.suffix == ".toml":
+        path = results_folder(path.stem)
+    elif not path.exists():
+        path = results_folder(source)
+    try:
+        frame, about = _json(path) if path.is_file() else _folder(path)
+    except FileNotFoundError as error:
+        raise ConfigError(f"{source}: no results there; {_WANTED} SUITE --format json`") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(f"{path}: results cannot be read ({error}); {_WANTED} SUITE --format json`") from error
+    schemas = sorted({int(each) for each in frame["schema"].dropna()} - {SCHEMA_VERSION})
+    if schemas:
+        raise ConfigError(f"{path}: scores of schema {schemas[0]}, this version reads {SCHEMA_VERSION}; run it again")
+    if not len(frame):
+        raise ConfigError(f"{path}: no score in it; run the suite again")
+    return Stored(source=source, frame=frame, provenance=about)
+
+
+def _folder(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+    frame = pd.read_parquet(path / "scores.parquet")
+    about = json.loads((path / "provenance.json").read_text(encoding="utf-8"))
+    return typed(frame[list(COLUMNS)]), dict(about)
+
+
+def _json(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+    whole = json.loads(path.read_text(encoding="utf-8"))
+    if whole["schema"] != SCHEMA_VERSION:
+        raise ValueError(f"schema {whole['schema']}, this version reads {SCHEMA_VERSION}")
+    return typed(pd.DataFrame(whole["scores"])[list(COLUMNS)]), dict(whole["provenance"])
