@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench test test-slow lint ui throughput throughput-gates report train-mini clean
+.PHONY: help setup bench test test-slow test-browser lint ui throughput throughput-gates report train-mini clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 26
@@ -27,6 +27,9 @@ test: $(READY)  ## linters of structure and all tests but the slow ones
 
 test-slow: $(READY)  ## physics checks that take minutes
 	@$(BIN)/pytest -m slow
+
+test-browser: $(READY)  ## the report page in a headless Chromium, where one is installed
+	@$(BIN)/pytest -m browser tests/browser
 
 lint: $(READY)  ## ruff and mypy
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

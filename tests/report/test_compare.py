@@ -59,6 +59,8 @@ def on_disk(result, folder):
         (rejection(100, 90, 110), rejection(10, 9, 11), MOVED),
         (auc(0.95), auc(0.97, task_version=2), NOT_COMPARABLE),
         (auc(0.95), auc(0.97, n_signal=99), NOT_COMPARABLE),
+        (auc(0.95, n_train=100), auc(0.97, n_train=200), NOT_COMPARABLE),
+        (auc(0.95, n_train=100, task="few-shot"), auc(0.97, n_train=200, task="few-shot"), None),
         (auc(0.95), auc(0.97, signal="Hcc"), None),
     ],
 )
@@ -154,6 +156,13 @@ def test_the_text_says_what_moved_what_was_not_the_same_and_how_it_is_known(tmp_
     assert "same jets and the same weights" in text
     assert "variance estimates recovery" in " ".join(text.split())
     assert "knn" not in render_comparison(sources, tasks=("probe",), format="csv", width=120)
+
+
+def test_nothing_is_said_to_stand_still_where_nothing_is_comparable(tmp_path):
+    sources = [on_disk(stored(auc(0.9), data_digest=name), tmp_path / name) for name in "ab"]
+    text = render_comparison(sources, format="table", width=120)
+    assert "B against A: no score of both is comparable" in text
+    assert "nothing moved" not in text
 
 
 @pytest.mark.parametrize(

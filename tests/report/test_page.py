@@ -1,5 +1,7 @@
 """A page shows its sections in order, links them, and keeps controls apart."""
 
+from base64 import b64encode
+from hashlib import sha256
 from html import escape
 
 import pandas as pd
@@ -73,7 +75,26 @@ def test_a_failed_check_is_red_and_text_cannot_be_markup(tmp_path, monkeypatch):
     text = page_of(part, tmp_path=tmp_path, monkeypatch=monkeypatch).read_text()
     assert "<td class=failure>✗ &lt;script&gt;</td>" in text
     assert "<p class=failure>&lt;u&gt;</p>" in text
-    assert not any(tag in text for tag in ("<b>", "<i>", "<u>", "<script>"))
+    body = text.split("</head>")[1]
+    assert not any(tag in body for tag in ("<b>", "<i>", "<u>", "<script>"))
+
+
+def test_the_policy_names_the_pages_own_style_and_script_and_allows_nothing_else(frame, tmp_path):
+    text = write_page(content_of(frame), title="A page", folder=tmp_path).read_text()
+    policy = text.split('http-equiv=Content-Security-Policy content="')[1].split('"')[0]
+    for tag in ("style", "script"):
+        assert text.count(f"<{tag}>") == 1
+        inside = text.split(f"<{tag}>")[1].split(f"</{tag}>")[0]
+        assert f"{tag}-src 'sha256-{b64encode(sha256(inside.encode()).digest()).decode()}'" in policy
+    assert policy.startswith("default-src 'none'; ")
+    assert text.index("Content-Security-Policy") < text.index("<style>")
+    assert not any(word in text for word in ("http://", "https://", " style=", " onclick="))
+
+
+def test_each_group_of_rows_is_a_body_of_its_own(frame, tmp_path):
+    text = write_page(content_of(frame, roles={"alpha": "control"}), title="A page", folder=tmp_path).read_text()
+    table = text.split("<table>")[1].split("</table>")[0]
+    assert [part.count("<tr>") for part in table.split("<tbody>")[1:]] == [1, 1]
 
 
 def test_figures_are_drawn_once_saved_and_old_ones_removed(tmp_path, monkeypatch):

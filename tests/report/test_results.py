@@ -67,7 +67,7 @@ def test_the_page_is_self_contained(saved):
 def test_the_page_names_the_dataset_first_and_provenance_wraps(saved):
     text = replace(saved, provenance={"data": {"dataset": "jetclass"}, "created": "today"}).draw().read_text()
     assert "jets of jetclass, run at today" in text
-    assert '<div class="scroll text"><table><tr><th>what</th><th>value</th>' in text
+    assert '<div class="scroll text"><table><thead><tr><th scope=col>what</th><th scope=col>value</th>' in text
 
 
 def test_a_suite_that_was_not_run_says_how_to_run_it(saved):

@@ -17,6 +17,7 @@ from jetassay.report.differences import (
     METHOD,
     MOVED,
     NOT_COMPARABLE,
+    SAME,
     VERDICTS,
     WITHIN,
     differences,
@@ -130,7 +131,9 @@ def _pair_text(rows: pd.DataFrame, *, whole: bool, width: int) -> list[str]:
             f"{count} scores of {second} are others than those of {first} with the same jets and the same weights: "
             "that is code, versions or settings, not chance."
         )
-    if not (rows["verdict"] == MOVED).any():
+    if not rows["verdict"].isin([MOVED, CHANGED, LIMIT, WITHIN, SAME]).any():
+        parts.append(f"{here}: no score of both is comparable")
+    elif not (rows["verdict"] == MOVED).any():
         parts.append(f"{here}: nothing moved beyond its uncertainty")
     for verdict in (*_SHOWN, WITHIN) if whole else _SHOWN:
         parts += _listed(ranked(rows[rows["verdict"] == verdict]), verdict, whole=whole, width=width)

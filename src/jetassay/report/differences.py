@@ -49,6 +49,7 @@ _ERRORS = (
 """How the methods of intervals begin that state an error; others are bands of chance, ranges of ranks or spreads."""
 
 _ROUNDING = 1e-12
+_CURVES = "few-shot"
 
 _MUST_AGREE = {
     "task_version": "task version",
@@ -58,6 +59,7 @@ _MUST_AGREE = {
     "dtype": "precision",
     "n_signal": "test jets of the signal",
     "n_background": "test jets of the background",
+    "jets_trained": "training jets",
 }
 """Columns without which two numbers are not of the same quantity on the same jets, and how a reason calls them."""
 
@@ -99,7 +101,10 @@ def ranked(rows: pd.DataFrame) -> pd.DataFrame:
 def _joined(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
     sides = []
     for frame, side in ((first, "a"), (second, "b")):
-        chosen = frame[[*KEY, *_VALUES]].rename(columns={name: f"{name}_{side}" for name in _VALUES})
+        # along a learning curve the number of training jets says which score it is; elsewhere it has to agree
+        along = frame["task"] == _CURVES
+        both = frame.assign(jets_trained=frame["n_train"].mask(along), n_train=frame["n_train"].where(along))
+        chosen = both[[*KEY, *_VALUES]].rename(columns={name: f"{name}_{side}" for name in _VALUES})
         chosen["repeat"] = chosen.groupby(list(KEY), dropna=False).cumcount()
         sides.append(chosen.reset_index(drop=True))
     # pandas matches a missing key with a missing one, which is what a column that a score does not use means

@@ -5,6 +5,7 @@ import html
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -17,31 +18,8 @@ from jetassay.report.sections.provenance import flat
 from jetassay.whole_files import whole_file
 
 _CSS_DPI = 96
-_STYLE = """
-:root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; scroll-behavior: smooth; }
-body { max-width: 82rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { margin-bottom: 0; } h2 { margin-top: 2.6rem; border-bottom: 1px solid #8886; scroll-margin-top: 1rem; }
-a { color: #3f90da; text-decoration: none; } a:hover { text-decoration: underline; }
-nav ul { columns: 3 18rem; padding-left: 1.2rem; }
-.scroll { overflow-x: auto; margin: .8rem 0; }
-.row { display: flex; flex-wrap: wrap; gap: 1rem; } .row figure { flex: 1 1 22rem; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-caption { text-align: left; font-weight: 600; padding: .4rem 0; }
-th, td { padding: .25rem .6rem; text-align: right; white-space: nowrap; border-bottom: 1px solid #8884; }
-.numbers th, .numbers td { font-size: .84em; padding: .25rem .42rem; }
-th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: Canvas; }
-.text th, .text td, .marks th, .marks td { text-align: left; vertical-align: top; white-space: normal; }
-.text td { overflow-wrap: break-word; } .text td:first-child { min-width: 9rem; }
-.marks th, .marks td { font-size: .8em; padding: .15rem .4rem; min-width: 6.5rem; }
-.group td { color: #888; font-size: .9em; padding-top: .7rem; }
-figure { margin: 1rem 0; overflow-x: auto; } figcaption { color: #888; max-width: 60rem; white-space: normal; }
-img { max-width: 100%; height: auto; background: white; border-radius: 4px; }
-p { max-width: 60rem; white-space: pre-line; } .note { color: #888; }
-p:target { border-left: 3px solid #3f90da; padding-left: .6rem; }
-.failure { color: #e0392b; font-weight: 600; }
-td.failure { font-weight: 400; } summary { cursor: pointer; }
-@media (max-width: 48rem) { img { max-width: none; } }
-"""
+_STYLE, _SCRIPT = (Path(__file__).with_name(f"page.{ending}").read_text(encoding="utf-8") for ending in ("css", "js"))
+"""Both stand inside the page, and their hashes in its policy: nothing else runs, and nothing is requested."""
 
 
 def write_page(content: Content, *, title: str, folder: Path) -> Path:
@@ -74,8 +52,19 @@ def document(
         *(_section(each, figures or {}, protocol) for each in shown),
     ]
     return (
-        f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(title)}</title>"
-        f'<meta name=viewport content="width=device-width"><style>{_STYLE}</style><body>{"".join(parts)}</body></html>'
+        f"<!doctype html><html lang=en><head><meta charset=utf-8>"
+        f'<meta http-equiv=Content-Security-Policy content="{_policy()}"><title>{html.escape(title)}</title>'
+        f'<meta name=viewport content="width=device-width"><link rel=icon href="data:,">'
+        f"<style>{_STYLE}</style><script>{_SCRIPT}</script></head><body>{''.join(parts)}</body></html>"
+    )
+
+
+def _policy() -> str:
+    """What a browser may do with the page: show pictures that are in it, apply its own style, run its own script."""
+    style, script = (base64.b64encode(sha256(each.encode()).digest()).decode() for each in (_STYLE, _SCRIPT))
+    return (
+        f"default-src 'none'; img-src data:; style-src 'sha256-{style}'; script-src 'sha256-{script}'; "
+        "base-uri 'none'; form-action 'none'"
     )
 
 
@@ -112,7 +101,7 @@ def _section(section: Section, drawn: Mapping[str, Path], protocol: str) -> str:
     links = [f'<a href="#{anchor}">{html.escape(words)}</a>' for words, anchor in anchors.items() if anchor]
     defined = f"<p class=note>Defined below: {', '.join(links)}.</p>" if links else ""
     body = "".join(_block(each, drawn) for each in section.blocks)
-    return f'<h2 id="{_anchor(section.title)}">{html.escape(section.title)}</h2>{defined}{body}'
+    return f'<section><h2 id="{_anchor(section.title)}">{html.escape(section.title)}</h2>{defined}{body}</section>'
 
 
 def _block(block: Block, drawn: Mapping[str, Path]) -> str:
@@ -129,16 +118,18 @@ def _block(block: Block, drawn: Mapping[str, Path]) -> str:
 
 
 def _table(table: Table) -> str:
-    head = "".join(f"<th>{html.escape(str(name))}</th>" for name in [table.corner, *table.cells.columns])
-    rows, above = [], ""
+    head = "".join(f"<th scope=col>{html.escape(str(name))}</th>" for name in [table.corner, *table.cells.columns])
+    bodies, above = ["<tbody>"], ""
     for name, row in zip(table.cells.index, table.cells.to_numpy(), strict=True):
         group = table.groups.get(name, "")
-        if group != above:
-            rows.append(f"<tr class=group><td colspan={1 + len(row)}>{html.escape(group)}</td></tr>")
+        if group != above:  # a body for each group: sorting leaves rows under their heading
+            opened = "" if len(bodies) == 1 else "</tbody><tbody>"
+            bodies.append(f"{opened}<tr class=group><td colspan={1 + len(row)}>{html.escape(group)}</td></tr>")
             above = group
-        rows.append(f"<tr>{''.join(_cell(str(cell)) for cell in (name, *row))}</tr>")
+        bodies.append(f"<tr>{''.join(_cell(str(cell)) for cell in (name, *row))}</tr>")
     caption = f"<caption>{html.escape(table.title)}</caption>" if table.title and not table.folded else ""
-    body = f'<div class="scroll {table.kind}"><table>{caption}<tr>{head}</tr>{"".join(rows)}</table></div>'
+    inside = f"{caption}<thead><tr>{head}</tr></thead>{''.join(bodies)}</tbody>"
+    body = f'<div class="scroll {table.kind}"><table>{inside}</table></div>'
     return _folded(table.title, body) if table.folded else body
 
 

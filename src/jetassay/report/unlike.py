@@ -13,6 +13,8 @@ from jetassay.report.stored import Stored
 _ORDER = ("task versions", "data", "weights", "git", "versions", "parameters", "seed", "threads", "machine")
 """What numbers depend on most comes first; anything else follows."""
 
+_TASKS = "task versions."
+
 _NEVER_THE_SAME = ("created", "timing_s", "peak_memory_mib", "title", "protocol", "suite", "provenance_version")
 """What a run did rather than what its numbers depend on, and what follows from other facts."""
 
@@ -29,6 +31,8 @@ def unlike(results: Sequence[Stored], letters: Sequence[str]) -> pd.DataFrame:
     rows = []
     for name in sorted({name for each in facts for name in each}, key=_place):
         values = [each.get(name) for each in facts]
+        if name.startswith(_TASKS) and None in values:
+            continue  # a task that one of them did not run; its scores are counted as those of one side
         dirty = name == "git.dirty" and any(values)
         if dirty or any(value != values[0] for value in values[1:]):
             rows.append({"what": name, **dict(zip(letters, values, strict=True))})
@@ -53,7 +57,7 @@ def _facts(result: Stored) -> dict[str, Any]:
     counted = {name: len(result.provenance.get(name, ())) for name in (MISSING, UNDEFINED)}
     kept = {name: value for name, value in result.provenance.items() if name not in (*_NEVER_THE_SAME, *counted)}
     return {
-        **{f"task versions.{task}": ", ".join(str(each) for each in found) for task, found in versions.items()},
+        **{f"{_TASKS}{task}": ", ".join(str(each) for each in found) for task, found in versions.items()},
         **flat(kept),
         **{f"{name}, lines": count for name, count in counted.items()},
     }

@@ -1,0 +1,148 @@
+"""The report page in a real browser: sorting, themes, taking tables away, and no word to the network."""
+
+import csv
+import io
+import shutil
+
+import pandas as pd
+import pytest
+from devtools import Browser
+from matplotlib import pyplot as plt
+
+from jetassay.report import page as module
+from jetassay.report.content import CONTROLS, TRAINED, Content, Figure, Section, Table
+from jetassay.report.page import write_page
+from jetassay.tasks.score import COLUMNS
+
+pytestmark = pytest.mark.browser
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+CELLS = pd.DataFrame(
+    {
+        "rejection": ["12 +3-2", ">546", "9.5 (>4)", "-", "1,000 +9-8"],
+        "AUC": ["0.995(1)", "0.9998(1)", "0.90(2)", "0.5", "0.8"],
+        "rank": ["1-3", "1-2", "10", "4", "5"],
+        "note": ["b_10%", "b_9%", 'a, "quoted"', "<c>", "&"],
+    },
+    index=["one", "two", "three", "floor", "control"],
+)
+GROUPS = {name: CONTROLS if name in ("floor", "control") else TRAINED for name in CELLS.index}
+TABLE = "document.querySelector('.scroll > table')"
+
+
+def line():
+    figure, axes = plt.subplots(figsize=(3, 2))
+    axes.plot([1, 2])
+    return figure
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    if CHROMIUM is None:
+        pytest.skip("no chromium on this machine: apt-get install chromium")
+    opened = Browser(CHROMIUM, tmp_path_factory.mktemp("profile"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def page(browser, tmp_path, monkeypatch):
+    table = Table(CELLS, "backbone", title="Made up", groups=GROUPS)
+    part = Section("A section", (table, Figure("line", line), Table(CELLS, "row", title="More", folded=True)))
+    monkeypatch.setattr(module, "sections", lambda content: (part,))
+    content = Content(
+        frame=pd.DataFrame(columns=list(COLUMNS)), tables={}, counts=pd.DataFrame(), provenance={}, protocol=""
+    )
+    path = write_page(content, title="A page", folder=tmp_path)
+    browser.open(path)
+    return path
+
+
+def click(browser, column):
+    browser.js(f"{TABLE}.tHead.rows[0].cells[{column}].firstChild.click()")
+
+
+def names(browser):
+    rows = browser.js(f"[...{TABLE}.tBodies].map(b => [...b.rows].slice(1).map(r => r.cells[0].textContent))")
+    return [name for group in rows for name in group]
+
+
+@pytest.mark.parametrize(
+    ("column", "orders"),
+    [
+        (1, ["two one three control floor", "three one two control floor"]),
+        (2, ["two one three control floor", "three one two floor control"]),
+        (3, ["three one two control floor", "two one three floor control"]),
+        (4, ["three two one control floor", "one two three floor control"]),
+    ],
+)
+def test_a_click_sorts_by_value_within_each_group_and_a_third_one_restores(browser, page, column, orders):
+    written = names(browser)
+    for order in orders:
+        click(browser, column)
+        assert names(browser) == order.split()
+    click(browser, column)
+    assert names(browser) == written
+    assert browser.complaints() == []
+
+
+def test_the_keyboard_sorts_and_a_reader_is_told(browser, page):
+    browser.js(f"{TABLE}.tHead.rows[0].cells[2].firstChild.focus()")
+    browser.press("Enter", 13)
+    assert browser.js(f"{TABLE}.tHead.rows[0].cells[2].getAttribute('aria-sort')") == "descending"
+    assert browser.js("document.querySelectorAll('[aria-sort]').length") == 1
+    click(browser, 0)
+    assert browser.js("[...document.querySelectorAll('[aria-sort]')].map(h => h.textContent).join()") == "backbone"
+
+
+def test_a_chosen_theme_colours_the_page_and_outlives_it(browser, page):
+    for theme, light in (("dark", False), ("light", True)):
+        browser.js(
+            f"s = document.querySelector('.theme select'), s.value = '{theme}', s.dispatchEvent(new Event('change'))"
+        )
+        colour = "getComputedStyle(document.querySelector('td')).backgroundColor"
+        assert (browser.js(colour) == "rgb(255, 255, 255)") is light
+        browser.open(page)
+        assert browser.js("document.querySelector('.theme select').value") == theme
+        assert (browser.js(colour) == "rgb(255, 255, 255)") is light
+    assert browser.js("document.cookie") == ""
+
+
+def test_a_table_comes_away_as_csv_with_its_groups(browser, page):
+    rows = list(csv.reader(io.StringIO(browser.js(f"csv({TABLE})"))))
+    assert rows[0] == ["backbone", *CELLS.columns, "group"]
+    assert rows[1:] == [[name, *CELLS.loc[name], GROUPS[name]] for name in CELLS.index]
+    download = "[...document.querySelectorAll('.tools button')].find(b => b.textContent == 'CSV')"
+    assert "a-section-made-up.csv" in browser.js(f"{download}.title")
+    browser.js(f"{download}.click()")
+    assert browser.complaints() == []
+
+
+def test_a_table_comes_away_as_latex_rows(browser, page):
+    lines = browser.js(f"latex({TABLE})").splitlines()
+    assert lines[1:3] == [r"\midrule", r"\multicolumn{5}{l}{\emph{trained backbones}} \\"]
+    assert lines[3] == r"one & $12^{+3}_{-2}$ & 0.995(1) & 1-3 & b\_10\% \\"
+    assert lines[4] == r"two & $>$546 & 0.9998(1) & 1-2 & b\_9\% \\"
+    assert lines[7] == r"floor & -- & 0.5 & 4 & $<$c$>$ \\"
+    browser.js("[...document.querySelectorAll('.tools button')].find(b => b.textContent == 'LaTeX').focus()")
+    browser.press("Enter", 13)
+    browser.js("new Promise(done => setTimeout(done, 300))")
+    assert browser.js("document.querySelector('[role=status]').textContent") == "copied"
+    browser.call("Browser.grantPermissions", permissions=["clipboardReadWrite"])
+    assert browser.js("navigator.clipboard.readText()").splitlines() == lines
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_the_page_fits_and_neither_complains_nor_asks_the_network(browser, page, width):
+    browser.open(page, width=width)
+    assert browser.js("document.documentElement.scrollWidth <= innerWidth")
+    assert browser.js("document.querySelector('img').naturalWidth > 0")
+    assert browser.complaints() == []
+    assert browser.requests() == [page.as_uri()]
+
+
+def test_nothing_but_its_own_script_runs_and_nothing_can_be_fetched(browser, page):
+    injected = "s = document.createElement('script'), s.textContent = 'window.ran = 1', document.body.append(s)"
+    assert browser.js(f"{injected}, window.ran ?? 'blocked'") == "blocked"
+    assert browser.js("fetch('http://127.0.0.1:9/').then(() => 'went', () => 'blocked')") == "blocked"
+    assert any("Content Security Policy" in str(each) for each in browser.complaints())
