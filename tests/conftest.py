@@ -58,6 +58,12 @@ def make_home(root, monkeypatch):
     return root
 
 
+@pytest.fixture(scope="session")
+def home_maker():
+    """For fixtures that need a home of their own."""
+    return make_home
+
+
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     """A temporary place for everything that jetassay writes, with the cards tiny-1 and tiny-2."""

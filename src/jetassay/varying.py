@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from jetassay.embeddings.tables import JetTable
 from jetassay.errors import ConfigError, DataError, JetAssayError, LeakageError
 from jetassay.jets.dataset import DataFile, Dataset, open_dataset
 from jetassay.jets.matching import TRACK, match_jets
@@ -44,7 +45,7 @@ def embed_variations(
         return {}
     assert suite.probe is not None  # as the suite has checked
     classes = (suite.probe.background, *suite.probe.signals)
-    wanted = _Wanted.of(next(iter(embedded.values())), splits["test"], classes=classes, jets=choice.jets)
+    wanted = WantedJets.of(next(iter(embedded.values())).jets, splits["test"], classes=classes, jets=choice.jets)
     other_modes = [_tried(mode, suite, dataset, wanted, reporter=reporter) for mode in choice.modes]
     perturbations = [parse_perturbation(text, seed=choice.seed) for text in choice.perturbations]
     varied: dict[str, Variations] = {}
@@ -60,7 +61,7 @@ def embed_variations(
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class WantedJets:
     """Which jets are looked at again.
 
     rows:  int64 (K,), rows of the test sample: the first jets of each class that is probed
@@ -71,8 +72,8 @@ class _Wanted:
     stops: Mapping[DataFile, int]
 
     @classmethod
-    def of(cls, embedded: "Embedded", files: Sequence[DataFile], *, classes: Sequence[str], jets: int) -> "_Wanted":
-        table = embedded.jets
+    def of(cls, table: JetTable, files: Sequence[DataFile], *, classes: Sequence[str], jets: int) -> "WantedJets":
+        """The first `jets` of each class in `files`."""
         tested = np.flatnonzero(table.in_files(files))
         labels, place, entries = table.labels[tested], table.file_index[tested], table.entries[tested]
         numbers = [table.label_names.index(name) for name in classes]
@@ -100,7 +101,7 @@ class _Mode:
 
 
 def _tried(
-    mode: Literal["delphes", "ideal"], suite: Suite, dataset: Dataset, wanted: _Wanted, *, reporter: Reporter
+    mode: Literal["delphes", "ideal"], suite: Suite, dataset: Dataset, wanted: WantedJets, *, reporter: Reporter
 ) -> _Mode:
     """As `_in_mode`; a simulation that fails costs no other score."""
     try:
@@ -112,7 +113,7 @@ def _tried(
 
 
 def _in_mode(
-    mode: Literal["delphes", "ideal"], suite: Suite, dataset: Dataset, wanted: _Wanted, *, reporter: Reporter
+    mode: Literal["delphes", "ideal"], suite: Suite, dataset: Dataset, wanted: WantedJets, *, reporter: Reporter
 ) -> _Mode:
     """Simulate the events of the wanted files in another mode, and find the same jets.
 
@@ -173,7 +174,7 @@ class _Work:
     backbone: "Backbone"
     dataset: Dataset
     nominal: Sample
-    wanted: _Wanted
+    wanted: WantedJets
 
     def everything(self, perturbations: Sequence[Perturbation], modes: Sequence[_Mode]) -> Variations:
         """Every variation that can be had."""

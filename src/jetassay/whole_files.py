@@ -45,9 +45,20 @@ def remove_leftovers(folder: Path, *, of: str | None = None) -> None:
     """Remove partial forms of the file `of` (of any file if None) whose process on this machine is gone."""
     name = "*" if of is None else glob.escape(of)
     for left in folder.glob(f".{name}-{_host()}-*{_SUFFIX}"):
-        pid = left.name.split("-")[-2]
-        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+        if is_leftover(left):
             left.unlink(missing_ok=True)
+
+
+def is_partial(path: Path) -> bool:
+    """Whether a name is that of a partial form of some file."""
+    return path.name.startswith(".") and path.name.endswith(_SUFFIX)
+
+
+def is_leftover(path: Path) -> bool:
+    """Whether `path` is a partial form of some file whose process on this machine is gone."""
+    parts = path.name.removesuffix(_SUFFIX).split("-")
+    ours = is_partial(path) and len(parts) > 3 and parts[-3] == _host() and parts[-2].isdigit()
+    return ours and not psutil.pid_exists(int(parts[-2]))
 
 
 def _host() -> str:

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -55,6 +56,44 @@ class Shard:
         return len(next(iter(self.columns.values())))
 
 
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What a shard's file says of itself, without its columns.
+
+    description: what it is stored under; rows: J; facts: as of `Shard`
+    """
+
+    description: Facts
+    rows: int
+    facts: Facts
+
+
+def key_of(description: Facts) -> str:
+    """sha256 hex of a description: the name of its shard."""
+    return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()
+
+
+def outline(path: Path) -> Outline:
+    """What the footer of a shard says; values are not read, so damage among them is not seen.
+
+    Raises `DamagedShardError` where there is no footer of a shard, `FileNotFoundError` where there is no file.
+    """
+    with _opened(path) as file:
+        record = _record(file, path)
+    return Outline(record["description"], record["rows"], record["facts"])
+
+
+def check_shard(path: Path) -> Outline:
+    """Read the whole of a shard and hold it against its checksum and its name.
+
+    Raises `DamagedShardError` where it is not that shard, `FileNotFoundError` where there is no file.
+    """
+    record, _ = _read(path)
+    if key_of(record["description"]) != path.stem:
+        raise DamagedShardError(f"{path}: describes something other than what its name stands for")
+    return Outline(record["description"], record["rows"], record["facts"])
+
+
 class EmbeddingStore:
     """A folder of shards. Any number of processes may read and write it at once."""
 
@@ -89,22 +128,41 @@ class EmbeddingStore:
         """
         path = self.path(unit)
         try:
-            with pq.ParquetFile(path, page_checksum_verification=True) as file:
-                record = _parse((file.schema_arrow.metadata or {}).get(_METADATA), path)
-                table = file.read()
+            record, columns = _read(path)
         except FileNotFoundError:
             return None
-        except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
-            reason = str(error).partition("\n")[0]
-            raise DamagedShardError(f"{path}: not a whole parquet file ({reason})") from error
         if record["description"] != unit.describe():
             raise DamagedShardError(f"{path}: describes something other than what its name stands for")
-        columns = {name: _to_numpy(table, name, path) for name in table.column_names}
-        if any(len(column) != record["rows"] for column in columns.values()):
-            raise DamagedShardError(f"{path}: does not hold the {record['rows']} rows that it should")
-        if record.pop("checksum") != _checksum(record, columns):
-            raise DamagedShardError(f"{path}: content and checksum disagree")
         return Shard(columns, record["facts"])
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
+    """Whatever is wrong with the file becomes a `DamagedShardError`, but for its absence."""
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            yield file
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
+        reason = str(error).partition("\n")[0]
+        raise DamagedShardError(f"{path}: not a whole parquet file ({reason})") from error
+
+
+def _record(file: pq.ParquetFile, path: Path) -> dict[str, Any]:
+    return _parse((file.schema_arrow.metadata or {}).get(_METADATA), path)
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Column]]:
+    """The record of a shard, without its checksum, and its columns; both are what was written."""
+    with _opened(path) as file:
+        record, table = _record(file, path), file.read()
+    columns = {name: _to_numpy(table, name, path) for name in table.column_names}
+    if any(len(column) != record["rows"] for column in columns.values()):
+        raise DamagedShardError(f"{path}: does not hold the {record['rows']} rows that it should")
+    if record.pop("checksum") != _checksum(record, columns):
+        raise DamagedShardError(f"{path}: content and checksum disagree")
+    return record, columns
 
 
 def _parse(text: bytes | None, path: Path) -> dict[str, Any]:
@@ -113,6 +171,8 @@ def _parse(text: bytes | None, path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise DamagedShardError(f"{path}: its metadata cannot be read") from error
     if not isinstance(record, dict) or set(record) != {"format", "description", "rows", "facts", "checksum"}:
+        raise DamagedShardError(f"{path}: its metadata is not that of a shard")
+    if not (isinstance(record["description"], dict) and isinstance(record["facts"], dict)):
         raise DamagedShardError(f"{path}: its metadata is not that of a shard")
     if record["format"] != FORMAT:
         raise DamagedShardError(f"{path}: written in format {record['format']}, this version reads {FORMAT}")

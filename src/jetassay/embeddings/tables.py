@@ -1,5 +1,6 @@
 """The jets of a dataset beside any backbone: where each came from, its label, its observed columns. Stored once."""
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -109,6 +110,7 @@ def join_tables(parts: Sequence[JetTable]) -> JetTable:
 
 def tabulate(unit: Unit[TableRecipe]) -> Shard:
     """Read the jets of one unit into the columns of a table."""
+    began = time.perf_counter()
     counts: list[Counts] = []
     parts: list[dict[str, NDArray[Any]]] = []
     needs = _needs(unit)
@@ -124,7 +126,8 @@ def tabulate(unit: Unit[TableRecipe]) -> Shard:
             }
         )
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    return Shard(columns, {"counts": Counts.total(counts).facts(), "file": unit.file.name})
+    cost = {"seconds": time.perf_counter() - began}
+    return Shard(columns, {"counts": Counts.total(counts).facts(), "cost": cost, "file": unit.file.name})
 
 
 def as_table(unit: Unit[TableRecipe], shard: Shard) -> JetTable:

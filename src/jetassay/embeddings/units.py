@@ -1,7 +1,6 @@
 """The unit of work: a range of entries of one file, and all that its shard depends on."""
 
 import hashlib
-import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -10,6 +9,7 @@ from typing import Generic, Literal, TypeVar
 
 from jetassay.backbones.protocol import Backbone
 from jetassay.embeddings.batching import Batching
+from jetassay.embeddings.store import key_of
 from jetassay.features.recipe import FeatureSet
 from jetassay.jets.containers import Chunk
 from jetassay.jets.dataset import DataFile
@@ -151,7 +151,7 @@ class Unit(Generic[R]):
     @property
     def key(self) -> str:
         """sha256 hex of the description."""
-        return hashlib.sha256(json.dumps(self.describe(), sort_keys=True).encode()).hexdigest()
+        return key_of(self.describe())
 
 
 def plan(

@@ -1,0 +1,135 @@
+"""A plan as text: one table a backbone, or every unit as CSV or JSON."""
+
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pandas as pd
+
+from jetassay.inventory.costs import Planned
+from jetassay.inventory.planning import Part, SuitePlan
+from jetassay.places import cache_folder
+from jetassay.report.tables import aligned
+
+Costed = Sequence[tuple[Part, Sequence[Planned]]]
+
+
+def render_plan(plan: SuitePlan, costed: Costed, *, format: str, width: int) -> str:  # noqa: A002 - the option's name
+    """`table`, `csv` or `json`; the latter two name every unit."""
+    if format == "csv":
+        return pd.DataFrame(list(_units(costed))).to_csv(index=False).rstrip("\n")
+    if format == "json":
+        found = {"schema": 1, "suite": plan.suite.name, "jets": _jets(plan), "units": list(_units(costed))}
+        found["audits"] = [{"path": path.name, "there": path.is_file()} for path in plan.audits]
+        return json.dumps(found, indent=1)
+    return "\n\n".join(_tables(plan, costed, width))
+
+
+def size_text(size: float) -> str:
+    """Bytes in the unit that fits."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def time_text(seconds: float) -> str:
+    """Seconds in the unit that fits."""
+    if seconds < 90:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _jets(plan: SuitePlan) -> dict[str, Any]:
+    files = plan.jets.dataset.files
+    return {
+        "dataset": plan.jets.dataset.name,
+        "files": len(files),
+        "files_to_simulate": plan.jets.missing,
+        "entries": sum(file.entries for file in files),
+        "bytes": plan.jets.size,
+    }
+
+
+def _units(costed: Costed) -> Iterator[dict[str, Any]]:
+    for part, units in costed:
+        for each in units:
+            yield {
+                "backbone": part.backbone,
+                "what": part.what,
+                "file": each.unit.file.name,
+                "start": each.unit.start,
+                "stop": each.unit.stop,
+                "known": part.known,
+                "there": each.there,
+                "key": each.key,
+                "bytes": round(each.size),
+                "bytes_from": "disk" if each.there else "other shards" if each.measured else "upper limit",
+                "seconds": each.seconds,
+            }
+
+
+def _tables(plan: SuitePlan, costed: Costed, width: int) -> Iterator[str]:
+    every = [each for _, units in costed for each in units]
+    there = sum(each.there for each in every)
+    yield f"{plan.suite.name}: {there} of {len(every)} units are there\n{_jets_text(plan)}"
+    for backbone in dict.fromkeys(part.backbone for part, _ in costed):
+        rows = {_name(part): _cells(units) for part, units in costed if part.backbone == backbone}
+        yield f"{backbone}\n{aligned(pd.DataFrame.from_dict(rows, orient='index'), width=width)}"
+    total = pd.DataFrame.from_dict({"in all": _cells(every)}, orient="index")
+    free = shutil.disk_usage(_existing_cache()).free
+    yield f"{aligned(total, width=width)}\nfree on the disk of the cache: {size_text(free)}"
+    yield "\n".join(_footnotes(plan, every))
+
+
+def _existing_cache() -> Any:
+    folder = cache_folder().absolute()
+    return next(each for each in (folder, *folder.parents) if each.exists())
+
+
+def _name(part: Part) -> str:
+    return part.what if part.known else f"{part.what} *"
+
+
+def _cells(units: Sequence[Planned]) -> dict[str, str]:
+    missing = [each for each in units if not each.there]
+    timed = [each.seconds for each in missing if each.seconds is not None]
+    time = time_text(sum(timed))
+    if len(timed) < len(missing):
+        time = f"> {time}" if timed else "?"
+    limit = any(not each.measured for each in missing)
+    return {
+        "files": str(len({each.unit.file.name for each in units})),
+        "units": str(len(units)),
+        "there": str(len(units) - len(missing)),
+        "entries": str(sum(len(each.unit) for each in units)),
+        "to do": str(sum(len(each.unit) for each in missing)),
+        "on disk": size_text(sum(each.size for each in units if each.there)),
+        "to write": ("< " if limit else "") + size_text(sum(each.size for each in missing)),
+        "time": time if missing else "-",
+    }
+
+
+def _jets_text(plan: SuitePlan) -> str:
+    jets = plan.jets
+    files = len(jets.dataset.files)
+    entries = sum(file.entries for file in jets.dataset.files)
+    if jets.there:
+        return f"jets: {entries} entries in {files} files, {size_text(jets.size)}"
+    return (
+        f"jets: {entries} entries in {files} files, of which {jets.missing} are not simulated yet; "
+        "what is there of their embeddings cannot be told, and all is counted as to do"
+    )
+
+
+def _footnotes(plan: SuitePlan, units: Sequence[Planned]) -> Iterator[str]:
+    if plan.suite.audit is not None:
+        kept = sum(path.is_file() for path in plan.audits)
+        yield f"audit: findings on {kept} of {len(plan.suite.backbones)} backbones are there"
+    if not plan.known:
+        yield "* how many entries, or of which files, is estimated: the jets, or tables of them, are not there yet"
+    if any(not each.there for each in units):
+        yield "time and disk: what shards of the same weights took in this cache; < upper limit, ? none was ever timed"
+    yield "not in the plan: the time of simulation, scores, audit and throughput"

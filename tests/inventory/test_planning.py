@@ -1,0 +1,121 @@
+"""A plan is what a run then does: every unit, no other, and nothing is computed to know it."""
+
+import json
+
+import pytest
+from stored_suite import CARD, QUIET, suite_on
+from typer.testing import CliRunner
+
+from jetassay.cli import app
+from jetassay.inventory.costs import look_up_all
+from jetassay.inventory.planning import TABLES, plan_suite
+from jetassay.inventory.rendering import render_plan
+
+
+def keys(plan):
+    return {unit.key for part in plan.parts for unit in part.units}
+
+
+def test_the_planned_units_are_the_shards_that_a_run_wrote_no_more_and_no_fewer(used):
+    cache, suite = used
+    plan = plan_suite(suite, reporter=QUIET)
+    assert plan.known
+    assert keys(plan) == {path.stem for path in (cache / "embeddings").rglob("*.parquet")}
+    assert sorted(plan.audits) == sorted((cache / "audits").glob("*.json"))
+    whats = {part.what for part in plan.parts if part.backbone == "tiny-1"}
+    assert whats == {"embedding", "all layers", "drop=0.3", "mode=ideal"}
+
+
+def test_after_a_run_nothing_is_left_to_do(used):
+    plan = plan_suite(used[1], reporter=QUIET)
+    assert all(each.there for _, units in look_up_all(plan) for each in units)
+    text = render_plan(plan, look_up_all(plan), format="table", width=120)
+    (total,) = [line.split() for line in text.splitlines() if line.startswith("in all")]
+    files, units, there, entries, to_do = total[2:7]
+    assert (files, units, to_do) == ("6", there, "0")
+    assert int(entries) > 72
+    assert "audit: findings on 2 of 2 backbones are there" in text
+
+
+def test_bytes_of_what_is_there_are_those_on_disk(used):
+    cache, suite = used
+    units = json.loads(render_plan(*planned(suite), format="json", width=80))["units"]
+    on_disk = sum(path.stat().st_size for path in (cache / "embeddings").rglob("*.parquet"))
+    once = {unit["key"]: unit["bytes"] for unit in units}
+    assert sum(once.values()) == on_disk
+
+
+def ranges(plan):
+    return [
+        (part.backbone, part.what, unit.file.name, unit.start, unit.stop) for part in plan.parts for unit in part.units
+    ]
+
+
+def planned(suite):
+    plan = plan_suite(suite, reporter=QUIET)
+    return plan, look_up_all(plan)
+
+
+def test_what_is_missing_is_estimated_from_other_shards_of_the_same_weights(used):
+    cache, suite = used
+    plan = plan_suite(suite, reporter=QUIET)
+    unit = next(part for part in plan.parts if part.what == "embedding").units[0]
+    gone = cache / "embeddings" / unit.key[:2] / f"{unit.key}.parquet"
+    size = gone.stat().st_size
+    gone.unlink()
+    (missing,) = [each for _, units in look_up_all(plan) for each in units if not each.there]
+    assert missing.key == unit.key
+    assert missing.measured
+    assert missing.size == pytest.approx(size, rel=0.7)
+    assert missing.seconds is not None
+    assert missing.seconds > 0
+
+
+def test_jets_that_are_not_simulated_yet_are_planned_from_the_recipe_and_stay_unsimulated(home):
+    card = home / "two-classes.toml"
+    card.write_text(CARD)
+    plan, costed = planned(suite_on(card))
+    assert not (home / "cache/simulated").exists()
+    assert not (home / "cache/embeddings").exists()
+    assert not plan.known
+    tables = next(part for part in plan.parts if part.backbone == TABLES)
+    assert sum(len(unit) for unit in tables.units) == 72
+    assert not any(each.there or each.key for _, units in costed for each in units)
+    text = render_plan(plan, costed, format="table", width=120)
+    assert "72 entries in 6 files, of which 6 are not simulated yet" in text
+    assert "embedding *" in text
+    assert all(len(line) <= 120 for line in text.splitlines()[2:])
+
+
+def test_a_plan_of_jets_that_are_there_embeds_none(used, monkeypatch):
+    from jetassay.embeddings import datasets
+
+    def forbidden(*_args, **_kwargs):
+        raise AssertionError("something was computed")
+
+    for name in ("embed_units", "tabulate"):
+        monkeypatch.setattr(datasets, name, forbidden)
+    cache, suite = used
+    exact = ranges(plan_suite(suite, reporter=QUIET))
+    for path in (cache / "embeddings").rglob("*.parquet"):
+        path.unlink()
+    plan, costed = planned(suite)
+    assert ranges(plan) == exact  # files named by their class, and no jet dropped: a good guess
+    assert not plan.known  # the tables that say which jets are seen otherwise are gone
+    assert not any(each.there for _, units in costed for each in units)
+    assert not list((cache / "embeddings").rglob("*.parquet"))
+
+
+def test_the_command_prints_one_line_a_unit_as_csv(used, tmp_path):
+    _, suite = used
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        f'name = "mine"\ntitle = "Mine"\nbackbones = ["tiny-1"]\ndataset = {{card = "{suite.dataset.card}"}}\n'
+        "split = {train = 1, validation = 1, test = 1}\n[probe]\nsignals = ['Hbb']\n"
+    )
+    result = CliRunner().invoke(app, ["plan", str(path), "--format", "csv", "--quiet"])
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("backbone,what,file,start,stop,known,there,key,bytes")
+    assert len(lines) == 1 + 2 * 6
+    assert all(",True,True," in line for line in lines[1:])
