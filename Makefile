@@ -16,7 +16,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "jetassay needs Python 3.11 or newer; try: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 	@start=$$(date +%s); $(PYTHON) -m venv --clear .venv && echo "environment made in $$(( $$(date +%s) - start )) s"
 	@start=$$(date +%s); $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch && echo "torch installed in $$(( $$(date +%s) - start )) s"
-	@start=$$(date +%s); $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[data,onnx,simulation,test]' && echo "everything else installed in $$(( $$(date +%s) - start )) s"
+	@start=$$(date +%s); $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[cluster,data,docs,maps,onnx,plots,server,simulation,test]' && echo "everything else installed in $$(( $$(date +%s) - start )) s"
 	@touch $@
 
 bench: $(READY)  ## run a suite (SUITE=default): simulate once, embed, probe, compare, track
