@@ -1,7 +1,9 @@
 """A result frame with every kind of cell: two backbones, two signals, limits, pairs, throughput."""
 
+import pandas as pd
 import pytest
 
+from jetassay.progress import Reporter
 from jetassay.tasks.score import Context, Score, result_frame
 
 PROBE = {"task": "probe", "task_version": 1, "background": "QCD"}
@@ -86,3 +88,15 @@ def frame():
         Score(**zero_shot, metric="log_loss", value=0.642, low=0.632, high=0.652),
     ]
     return result_frame((context, score) for score in scores)
+
+
+@pytest.fixture
+def counts():
+    """Jets of one split."""
+    return pd.DataFrame({"Hbb": [10]}, index=pd.Index(["test"], name="split"))
+
+
+@pytest.fixture
+def reporter():
+    """Says nothing but warnings."""
+    return Reporter(quiet=True)

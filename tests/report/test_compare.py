@@ -8,6 +8,7 @@ import pytest
 from jetassay.errors import ConfigError
 from jetassay.report.compare import render_comparison
 from jetassay.report.differences import CHANGED, LIMIT, MOVED, NOT_COMPARABLE, SAME, WITHIN, differences, ranked
+from jetassay.report.result_files import ResultFile
 from jetassay.report.stored import Stored, read_stored
 from jetassay.report.unlike import unlike
 from jetassay.tasks.score import Context, Score, result_frame
@@ -131,9 +132,8 @@ def test_code_that_no_commit_holds_is_listed_though_both_say_the_same():
 def test_folders_and_json_files_give_the_same_comparison(tmp_path):
     before, after = stored(auc(0.9), rejection(None, 500, None)), stored(auc(0.95), rejection(None, 500, None))
     folder, other = on_disk(before, tmp_path / "a"), on_disk(after, tmp_path / "b")
-    rows = json.loads(before.frame.to_json(orient="records", double_precision=15))
     file = tmp_path / "a.json"
-    file.write_text(json.dumps({"schema": 1, "provenance": ABOUT, "scores": rows}))
+    file.write_text(ResultFile(suite="mine", title="M", frame=before.frame, provenance=ABOUT).text())
     pd.testing.assert_frame_equal(read_stored(str(file)).frame, read_stored(folder).frame)
     texts = [render_comparison([each, other], format="csv", width=80) for each in (folder, str(file))]
     assert texts[0] == texts[1]
@@ -167,7 +167,12 @@ def test_nothing_is_said_to_stand_still_where_nothing_is_comparable(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("{", "cannot be read"), ("[]", "cannot be read"), ('{"schema": 9, "scores": []}', "schema 9"), ("", "read")],
+    [
+        ("{", "cannot be read"),
+        ("[]", "no file of"),
+        ('{"schema": 9, "scores": []}', "schema 9"),
+        ("", "read"),
+    ],
 )
 def test_a_damaged_file_is_named(content, message, tmp_path):
     file = tmp_path / "damaged.json"

@@ -8,7 +8,7 @@ import pytest
 
 from jetassay.errors import ConfigError, StoreError
 from jetassay.report import results as module
-from jetassay.report.results import Results, load_results, redraw, render_results
+from jetassay.report.results import Results, load_results, render_results
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_the_table_is_the_answer_on_one_screen(saved):
 
 
 def test_the_page_is_self_contained(saved):
-    text = redraw(saved.suite).read_text()
+    text = load_results(saved.suite).draw().read_text()
     assert text.count("data:image/png;base64,") == 7
     assert "http" not in text.split("</style>")[1].replace("data:image", "")
 

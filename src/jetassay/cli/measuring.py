@@ -183,12 +183,21 @@ def export(
     print(f"{output}: {rows} jets")
 
 
-@command("jetassay report default")
-def report(suite: Annotated[str, typer.Argument(help="A suite that was run.")] = "default") -> None:
-    """Draw a suite's report again from its stored scores."""
-    from jetassay.report.results import redraw
+@command("jetassay report shared/")
+def report(
+    what: Annotated[
+        str, typer.Argument(help="A suite that was run, its folder (also a copy), or a folder of result files.")
+    ] = "default",
+    output: Annotated[Path | None, typer.Option(help="Folder for the page of a folder, if not itself.")] = None,
+    reference: Annotated[
+        Path | None, typer.Option(help="The result file whose jets and versions the others must share.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Draw a report from what is stored. Of one suite, or a leaderboard of many people's result files."""
+    from jetassay.report.drawing import draw_report
 
-    print(redraw(suite))
+    print(draw_report(what, output=output, reference=reference, reporter=Reporter(quiet=quiet)))
 
 
 @command("jetassay ui --port 5000")

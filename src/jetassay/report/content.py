@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 PASS, FAIL = "✓", "✗"
 """How a cell begins that passed or failed a check; a page shows the second in red."""
 
-TRAINED, CONTROLS = "trained backbones", "controls and floors"
+TRAINED, CONTROLS, UNRANKED = "trained backbones", "controls and floors", "not ranked"
 """The headings that backbones stand under in a table, in this order."""
 
 
@@ -27,6 +27,7 @@ class Content:
     protocol:   how scores are defined; paragraphs, with an empty line between them
     roles:      backbone, as the frame names it -> backbone, floor or control; one that is not there is a backbone
     names:      backbone, as the frame names it -> its reference, `CARD` or `CARD@LAYER`, where that is another
+    unranked:   backbone, as the frame names it -> why it stands apart from the rankings
     """
 
     frame: pd.DataFrame
@@ -36,6 +37,7 @@ class Content:
     protocol: str
     roles: Mapping[str, str] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
+    unranked: Mapping[str, str] = field(default_factory=dict)
 
     def scores(self, task: str, *metrics: str) -> pd.DataFrame:
         """The scores of one task, of some metrics where they are named; no rows where it was not run."""
@@ -57,11 +59,14 @@ class Content:
 
     def group(self, backbone: str) -> str:
         """Under which heading of a table it stands."""
+        if backbone in self.unranked:
+            return UNRANKED
         return CONTROLS if self.is_control(backbone) else TRAINED
 
     def grouped(self, cells: pd.DataFrame, corner: str, **options: Any) -> "Table":
         """A table with backbones down, trained ones before controls and floors."""
-        names = sorted(cells.index, key=self.is_control)
+        headings = (TRAINED, CONTROLS, UNRANKED)
+        names = sorted(cells.index, key=lambda name: headings.index(self.group(name)))
         return Table(cells.loc[names], corner, groups={name: self.group(name) for name in names}, **options)
 
 

@@ -28,15 +28,19 @@ def write_page(content: Content, *, title: str, folder: Path) -> Path:
     Gives the page's path. Figures of an earlier page that this one has not are removed. Raises `JetAssayError` where
     two sections or two figures have one name.
     """
-    shown = sections(content)
+    lead = _headline(content.provenance)
+    return write_sections(sections(content), title=title, lead=lead, protocol=content.protocol, folder=folder)
+
+
+def write_sections(shown: Sequence[Section], *, title: str, lead: str, protocol: str, folder: Path) -> Path:
+    """The same for sections that are chosen already; lead: a line below the title."""
     _require_unique([each.title for each in shown], "section")
     figures = [each for part in shown for each in part.figures]
     _require_unique([each.name for each in figures], "figure")
     drawn = {each.name: save(each.draw(), folder / "figures" / f"{each.name}.png") for each in figures}
     for stale in set((folder / "figures").glob("*.png")) - set(drawn.values()):
         stale.unlink()
-    lead = _headline(content.provenance)
-    text = document(shown, title=title, lead=lead, figures=drawn, protocol=content.protocol)
+    text = document(shown, title=title, lead=lead, figures=drawn, protocol=protocol)
     with whole_file(folder / "report.html") as path:
         path.write_text(text, encoding="utf-8")
     return folder / "report.html"

@@ -5,7 +5,7 @@ Scores are written here before anything else is told of them, so no later failur
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from jetassay.errors import ConfigError
 from jetassay.places import workspace
 from jetassay.report.content import Content
 from jetassay.report.page import write_page
+from jetassay.report.result_files import ResultFile, require_schema
 from jetassay.report.sections.audit import NAME as AUDIT
 from jetassay.report.sections.audit import audit_line
 from jetassay.report.sections.comparison import ranks_text
@@ -53,6 +54,7 @@ class Results:
     provenance: everything the numbers depend on
     protocol: how the scores are defined, in a sentence or two
     tables: name -> curves and other long tables that figures are drawn from
+    unranked: backbone -> why it stands apart from the rankings
     """
 
     suite: str
@@ -62,6 +64,7 @@ class Results:
     provenance: Mapping[str, Any]
     protocol: str
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    unranked: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -91,6 +94,7 @@ class Results:
             protocol=self.protocol,
             roles={self._name(name): role for name, role in roles.items()},
             names={self._name(name): name for name in self.seen},
+            unranked={self._name(name): why for name, why in self.unranked.items()},
         )
 
     def _name(self, backbone: str) -> str:
@@ -120,9 +124,20 @@ class Results:
         with whole_file(self.folder / "provenance.json") as path:
             path.write_text(json.dumps(about, indent=1) + "\n")
 
-    def draw(self) -> Path:
-        """Draw all figures and the page; gives the page's path."""
-        return write_page(self.content, title=self.title, folder=self.folder)
+    def draw(self, folder: Path | None = None) -> Path:
+        """Draw all figures and the page, in the suite's folder if no other is given; gives the page's path."""
+        return write_page(self.content, title=self.title, folder=folder or self.folder)
+
+    def as_file(self) -> ResultFile:
+        """What of it goes into one small file to keep and to send."""
+        return ResultFile(
+            suite=self.suite,
+            title=self.title,
+            frame=self.frame,
+            provenance=self.provenance,
+            definitions=tuple(self.protocol.split("\n\n")) if self.protocol else (),
+            counts=json.loads(self.counts.to_json(orient="index")),
+        )
 
     def table(self, *, width: int) -> str:
         """The answer on one screen: audit, AUC and rejection by backbone and signal, ranks, similarity, throughput."""
@@ -166,24 +181,37 @@ def load_results(suite: str) -> Results:
     Raises `ConfigError` where it was not run yet or its files are damaged.
     """
     asked, suite = suite, Path(suite).stem if suite.endswith(".toml") else suite
-    folder = results_folder(suite)
     try:
-        frame = pd.read_parquet(folder / "scores.parquet")
-        counts = pd.read_csv(folder / "counts.csv", index_col="split")
-        about = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
-        title, protocol = about.pop("title"), about.pop("protocol")
-        frame = frame[list(COLUMNS)]
-        tables = {path.stem: pd.read_parquet(path) for path in sorted((folder / TABLES).glob("*.parquet"))}
+        return replace(load_folder(results_folder(suite), again=f"jetassay run {asked}"), suite=suite)
     except FileNotFoundError as error:
+        folder = results_folder(suite)
         there = sorted(path.parent.name for path in folder.parent.glob("*/scores.parquet"))
         raise ConfigError(
             f"{folder}: no results of suite '{suite}'; run it first: jetassay run {asked}. "
             f"There are results of: {', '.join(there) or 'none'}."
         ) from error
+
+
+def load_folder(folder: Path, *, again: str = "jetassay run SUITE") -> Results:
+    """The results in `folder`, on whichever machine they were made.
+
+    again: what makes them anew. Raises `ConfigError` where files are damaged, half-written or of another schema
+    version, `FileNotFoundError` where one is missing.
+    """
+    try:
+        frame = pd.read_parquet(folder / "scores.parquet")
+        counts = pd.read_csv(folder / "counts.csv", index_col="split")
+        about = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+        title, protocol, suite = about.pop("title"), about.pop("protocol"), about.pop("suite", folder.name)
+        require_schema(frame, where=folder, again=again)
+        frame = frame[list(COLUMNS)]
+        tables = {path.stem: pd.read_parquet(path) for path in sorted((folder / TABLES).glob("*.parquet"))}
+    except FileNotFoundError:
+        raise
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"{folder}: results cannot be read ({error}); run again: jetassay run {suite}") from error
+        raise ConfigError(f"{folder}: results cannot be read ({error}); run again: {again}") from error
     return Results(
-        suite=suite, title=title, frame=frame, counts=counts, provenance=about, protocol=protocol, tables=tables
+        suite=str(suite), title=title, frame=frame, counts=counts, provenance=about, protocol=protocol, tables=tables
     )
 
 
@@ -199,10 +227,7 @@ def render_results(suite: str, *, format: str, output: Path | None, width: int) 
     if format == "csv":
         text = results.frame.to_csv(index=False).rstrip("\n")
     elif format == "json":
-        rows = json.loads(results.frame.to_json(orient="records", double_precision=15))
-        definitions = results.protocol.split("\n\n")
-        whole = {"schema": 1, "provenance": dict(results.provenance), "definitions": definitions, "scores": rows}
-        text = json.dumps(whole, indent=1)
+        text = results.as_file().text()
     else:
         text = results.table(width=width)
     if output is None:
@@ -210,8 +235,3 @@ def render_results(suite: str, *, format: str, output: Path | None, width: int) 
     with whole_file(output) as path:
         path.write_text(text + "\n", encoding="utf-8")
     return str(output)
-
-
-def redraw(suite: str) -> Path:
-    """Draw figures and page again from the scores on disk; gives the page's path."""
-    return load_results(suite).draw()

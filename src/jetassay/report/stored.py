@@ -9,8 +9,9 @@ from typing import Any
 import pandas as pd
 
 from jetassay.errors import ConfigError
+from jetassay.report.result_files import read_result_file, require_schema
 from jetassay.report.results import results_folder
-from jetassay.tasks.score import COLUMNS, SCHEMA_VERSION, typed
+from jetassay.tasks.score import COLUMNS, typed
 
 _WANTED = "give a suite that was run, a folder with scores.parquet and provenance.json, or a file of `jetassay results"
 
@@ -32,7 +33,7 @@ class Stored:
 def read_stored(source: str) -> Stored:
     """The results called `source`; a folder or file that exists wins over a suite of that name.
 
-    Raises `ConfigError` where there are none, they are damaged, or of another schema version.
+    Raises `ConfigError` where there are none, they are damaged, changed by hand, or of another schema version.
     """
     path = Path(source)
     if path.suffix == ".toml":
@@ -45,9 +46,7 @@ def read_stored(source: str) -> Stored:
         raise ConfigError(f"{source}: no results there; {_WANTED} SUITE --format json`") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(f"{path}: results cannot be read ({error}); {_WANTED} SUITE --format json`") from error
-    schemas = sorted({int(each) for each in frame["schema"].dropna()} - {SCHEMA_VERSION})
-    if schemas:
-        raise ConfigError(f"{path}: scores of schema {schemas[0]}, this version reads {SCHEMA_VERSION}; run it again")
+    require_schema(frame, where=path, again="run it again")
     if not len(frame):
         raise ConfigError(f"{path}: no score in it; run the suite again")
     return Stored(source=source, frame=frame, provenance=about)
@@ -60,7 +59,5 @@ def _folder(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
 
 
 def _json(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
-    whole = json.loads(path.read_text(encoding="utf-8"))
-    if whole["schema"] != SCHEMA_VERSION:
-        raise ValueError(f"schema {whole['schema']}, this version reads {SCHEMA_VERSION}")
-    return typed(pd.DataFrame(whole["scores"])[list(COLUMNS)]), dict(whole["provenance"])
+    found = read_result_file(path)
+    return found.frame, dict(found.provenance)

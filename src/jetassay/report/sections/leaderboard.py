@@ -40,12 +40,13 @@ def _section(content: Content, task: str, *definitions: str) -> Section | None:
     together = multiclass_cells(frame, task=task)
     heading = "Background rejection 1/eps_B at the signal efficiency in the heading"
     first = content.grouped(auc, "backbone", title="AUC")
-    blocks: list[Block] = [
-        _with_shuffled(first, content) if task == "probe" else first,
-        Figure(f"{task}_auc", partial(auc_figure, frame, task=task)),
-        content.grouped(rejection, "backbone", title=heading),
-        Figure(f"{task}_rejection", partial(rejection_figure, frame, task=task)),
-    ]
+    blocks: list[Block] = []
+    if len(auc):
+        blocks.append(_with_shuffled(first, content) if task == "probe" else first)
+        blocks.append(Figure(f"{task}_auc", partial(auc_figure, frame, task=task)))
+    if len(rejection):
+        blocks.append(content.grouped(rejection, "backbone", title=heading))
+        blocks.append(Figure(f"{task}_rejection", partial(rejection_figure, frame, task=task)))
     if len(together):
         blocks.append(content.grouped(together, "backbone", title="All classes together"))
     title = f"Each signal against {background_of(frame)}: {DISCRIMINATION[task]}"

@@ -7,8 +7,9 @@ MISSING, UNDEFINED = "missing", "undefined"
 
 
 def section(content: Content) -> Section | None:
-    """What is missing, each as a failure."""
-    blocks = tuple(Text(each, "failure") for each in content.provenance.get(MISSING, ()))
+    """What is missing, and what is not ranked, each as a failure."""
+    unranked = (f"{name}: {why}" for name, why in content.unranked.items())
+    blocks = tuple(Text(each, "failure") for each in (*content.provenance.get(MISSING, ()), *unranked))
     return Section("Missing", blocks) if blocks else None
 
 

@@ -1,0 +1,172 @@
+"""One leaderboard from a folder of result files: several people, several machines, no store and no jets."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from jetassay.errors import ConfigError, JetAssayError
+from jetassay.report.content import Content, Section, Table, Text
+from jetassay.report.merging import Merged, merge
+from jetassay.report.page import write_sections
+from jetassay.report.result_files import ResultFile, read_result_file
+from jetassay.report.sections import definitions, few_shot, ladder, leaderboard, multiclass, throughput
+
+_SECTIONS: tuple[Callable[[Content], Section | None], ...] = (
+    leaderboard.probe,
+    leaderboard.zero_shot,
+    ladder.section,
+    multiclass.section,
+    few_shot.section,
+    throughput.section,
+    definitions.section,
+)
+"""Those that need scores of single backbones alone; pairs, curves and jets are on the page of each execution."""
+
+_DIGITS = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Board:
+    """The page that was written, and what did not get into its rankings: one sentence each."""
+
+    page: Path
+    left_out: tuple[str, ...]
+
+
+def draw_board(folder: Path, *, output: Path | None = None, reference: Path | None = None) -> Board:
+    """Write report.html from all result files in `folder` and below it.
+
+    output:    folder for the page and its figures; `folder` itself if not given
+    reference: one of the files, whose jets, splits and versions the others must share to be ranked
+
+    A file that cannot be used costs nothing but itself: it is named on the page, with the reason. Raises
+    `ConfigError` where no file can be used, or `reference` is none of them.
+    """
+    files, refused = _read(folder)
+    if not files:
+        reasons = "".join(f"\n{label}.json: {reason}" for label, reason in refused)
+        raise ConfigError(
+            f"{folder}: no result file that can be used; write some: "
+            f"jetassay results SUITE --format json --output {folder}/NAME.json{reasons}"
+        )
+    merged = merge(files, reference=None if reference is None else _label_of(reference, folder, files))
+    extra = pd.DataFrame([{"file": label, "what": "everything", "reason": reason} for label, reason in refused])
+    left_out = pd.concat([extra, merged.left_out], ignore_index=True) if refused else merged.left_out
+    content = _content(merged, files)
+    shown = [_contributions(files, merged), _left_out(left_out), *(make(content) for make in _SECTIONS)]
+    page = write_sections(
+        [each for each in shown if each is not None],
+        title=f"Leaderboard: {folder.resolve().name}",
+        lead=_lead(merged, files),
+        protocol=content.protocol,
+        folder=output or folder,
+    )
+    lines = [f"{row.file}: {row.what}: {row.reason}" for row in left_out.itertuples()]
+    return Board(page=page, left_out=tuple(lines))
+
+
+def _read(folder: Path) -> tuple[dict[str, ResultFile], list[tuple[str, str]]]:
+    """Files by label, and label and reason of those that cannot be used."""
+    files: dict[str, ResultFile] = {}
+    refused: list[tuple[str, str]] = []
+    known: dict[str, str] = {}
+    for path in sorted(folder.rglob("*.json")):
+        label = path.relative_to(folder).with_suffix("").as_posix()
+        if any(part.startswith(".") for part in path.relative_to(folder).parts):
+            continue
+        try:
+            found = read_result_file(path)
+        except (JetAssayError, FileNotFoundError) as error:
+            refused.append((label, str(error).removeprefix(f"{path}: ")))
+            continue
+        text = found.text()
+        if text in known:
+            refused.append((label, f"the same file as {known[text]}, which counts once"))
+            continue
+        known[text] = label
+        files[label] = found
+    return files, refused
+
+
+def _label_of(reference: Path, folder: Path, files: Mapping[str, ResultFile]) -> str:
+    for label in files:
+        path = folder / f"{label}.json"
+        if reference.resolve() == path.resolve() or str(reference) in {label, f"{label}.json"}:
+            return label
+    raise ConfigError(f"--reference {reference}: none of the files that can be used: {', '.join(files)}")
+
+
+def _content(merged: Merged, files: Mapping[str, ResultFile]) -> Content:
+    paragraphs = dict.fromkeys(text for file in files.values() for text in file.definitions)
+    return Content(
+        frame=merged.frame,
+        tables={},
+        counts=pd.DataFrame(),
+        provenance={},
+        protocol="\n\n".join(paragraphs),
+        roles={str(name): role for name, role in merged.backbones["role"].items()},
+        names={str(name): card for name, card in merged.backbones["card"].items()},
+    )
+
+
+def _contributions(files: Mapping[str, ResultFile], merged: Merged) -> Section:
+    """Who gave what, and which backbone comes from which files."""
+    sources = pd.DataFrame.from_dict({label: _about(each) for label, each in files.items()}, orient="index")
+    backbones = merged.backbones.assign(weights=merged.backbones["weights"].str[:_DIGITS])
+    return Section(
+        "Contributions",
+        (
+            Table(sources, "file", title="Result files", kind="text"),
+            Table(backbones.rename(columns={"files": "in these files"}), "backbone", title="Backbones", kind="text"),
+            Text(
+                "A backbone of the same card, weights and values in several files stands once. Where weights or values "
+                "differ, each has the name of its file.",
+                "note",
+            ),
+        ),
+    )
+
+
+def _about(file: ResultFile) -> dict[str, str]:
+    facts = {name: _part(file.provenance, name) for name in ("data", "git", "versions", "machine", "threads")}
+    dirty = " with changes" if facts["git"].get("dirty") else ""
+    digest = ", ".join(str(each)[:_DIGITS] for each in file.frame["data_digest"].dropna().unique())
+    return {
+        "suite": file.suite,
+        "run at": _text(file.provenance.get("created")),
+        "jets of": ", ".join(file.frame["dataset"].dropna().unique()),
+        "data digest": digest,
+        "commit": f"{_text(facts['git'].get('commit'))[:_DIGITS]}{dirty}",
+        "jetassay": _text(facts["versions"].get("jetassay")),
+        "torch": _text(facts["versions"].get("torch")),
+        "machine": _text(facts["machine"].get("cpu")),
+        "threads": _text(facts["threads"].get("used")),
+    }
+
+
+def _part(provenance: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = provenance.get(name)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _text(value: Any) -> str:
+    return "not said" if value is None else str(value)
+
+
+def _left_out(rows: pd.DataFrame) -> Section:
+    title = "Left out of the rankings"
+    if not len(rows):
+        return Section(title, (Text("Nothing: all scores of all files are of the same jets, splits and versions."),))
+    note = Text("A cell `-` in a table below is a score that nobody gave, or one of these.", "note")
+    cells = rows.set_index("file")
+    return Section(title, (Table(cells, "file", kind="text"), note))
+
+
+def _lead(merged: Merged, files: Mapping[str, ResultFile]) -> str:
+    frame = merged.frame
+    jets = ", ".join(frame["dataset"].dropna().unique())
+    digest = ", ".join(each[:_DIGITS] for each in frame["data_digest"].dropna().unique())
+    return f"{len(merged.backbones)} backbones from {len(files)} result files, jets of {jets} (digest {digest})"
