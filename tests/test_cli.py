@@ -98,7 +98,7 @@ def test_an_error_is_one_plain_message_and_exit_code_1(home, words, message, mon
     monkeypatch.chdir(home)
     result = call(*words)
     assert result.exit_code == 1
-    assert result.stderr.startswith("error: ")
+    assert "\nerror: " in f"\n{result.stderr}"
     assert message in result.stderr
     assert "Traceback" not in result.output
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import uproot
 
-from jetassay.errors import ConfigError, DataError, LeakageError, NotFiniteError, WeightsError
+from jetassay.errors import ConfigError, DataError, InterruptedRunError, LeakageError, NotFiniteError, WeightsError
 from jetassay.progress import Reporter
 from jetassay.run import export_embeddings, run_suite
 from jetassay.suite import Suite
@@ -107,6 +107,43 @@ def test_a_second_run_computes_no_embedding_and_gives_the_same_numbers(shared_ho
     again = run_suite(suite_on(jets_folder), reporter=Reporter(quiet=True))
     steady = [frame[frame["task"] != "throughput"] for frame in (outcome.results.frame, again.results.frame)]
     pd.testing.assert_frame_equal(*steady)
+
+
+@pytest.mark.parametrize(
+    ("step", "told"),
+    [
+        ("load_backbones", "It was at: backbones, after 0 s. Nothing was computed yet"),
+        ("find_jets", "It was at: jets, .* Files of jets that are whole are kept"),
+        ("embed_finite", "It was at: embeddings, .* every shard of embeddings that is whole"),
+        ("score_all", "It was at: scores, .* scores are computed again"),
+        ("track", "It was at: tracking, .* scores and report in reports/mine"),
+    ],
+)
+def test_ctrl_c_says_what_is_kept_and_how_to_go_on(shared_home, jets_folder, outcome, monkeypatch, step, told):
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"jetassay.run.{step}", stopped)
+    with pytest.raises(InterruptedRunError, match=f"stopped by Ctrl-C. {told}.*The same command goes on") as caught:
+        run_suite(suite_on(jets_folder), reporter=Reporter(quiet=True))
+    assert isinstance(caught.value.__cause__, KeyboardInterrupt)  # which makes the exit code 130
+
+
+def test_every_stage_says_what_it_computed_or_took_from_the_store(shared_home, jets_folder, outcome, capsys):
+    run_suite(suite_on(jets_folder), reporter=Reporter())
+    said = capsys.readouterr().err
+    for line in (
+        "backbones: tiny-1, tiny-2, jet-observables, tiny-1@mean-block-1\n",
+        "jets: jetclass, 144 entries in 6 files\n",
+        "tiny-1: 6 of 6 shards taken from the store\n",
+        "scores: probe, zero-shot, similarity of 4 backbones, from their embeddings, in ",
+        "audit of tiny-1: taken from the cache\n",
+        "throughput: 1 round of 4 backbones, interleaved\n",
+        "report: ",
+        "tracking: 0 runs written, 5 were there already\n",
+    ):
+        assert line in said
+    assert "\x1b" not in said
 
 
 def test_missing_weights_are_named_before_any_work(home, jets_folder):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jetassay import steps
-from jetassay.errors import ConfigError, SimulationError
+from jetassay.errors import ConfigError, InterruptedRunError, SimulationError
 from jetassay.progress import Reporter
 from jetassay.run import run_suite
 from jetassay.scoring import sample_of, score_all
@@ -138,6 +138,15 @@ def test_a_simulation_that_fails_costs_no_other_score(varied, monkeypatch):
     scored = score_all(suite, embedded, splits, varied=found, reporter=QUIET)
     assert {each.bin for each in scored.scores if each.task == "robustness"} == {"nominal", "scale=0.1"}
     assert any("mode=ideal: Pythia does not start" in each for each in scored.problems)
+
+
+def test_a_simulation_that_is_stopped_stops_the_run(varied, monkeypatch):
+    def stopped(*_, **__):
+        raise InterruptedRunError("Simulation stopped; 0 of 3 files are whole.") from KeyboardInterrupt()
+
+    monkeypatch.setattr("jetassay.varying.open_dataset", stopped)
+    with pytest.raises(InterruptedRunError, match="0 of 3 files are whole"):
+        varied(robustness={"perturbations": [], "modes": ["ideal"], "jets": 12})
 
 
 def test_the_mode_of_the_jets_themselves_is_refused(varied):

@@ -29,16 +29,38 @@ if TYPE_CHECKING:
 Files = Mapping[str, tuple[DataFile, ...]]
 
 
+_STORED = "Jets and embeddings are kept"
+_KEPT = {
+    "backbones": "Nothing was computed yet",
+    "jets": "Files of jets that are whole are kept",
+    "embeddings": "Jets are kept, and every shard of embeddings that is whole",
+    "jets seen otherwise": f"{_STORED}, and of perturbed jets every shard that is whole",
+    "scores": f"{_STORED}; scores are computed again",
+    "audit": f"{_STORED}, and the audits that were finished; scores are computed again",
+    "throughput": f"{_STORED}, and audits; scores and speeds are computed again",
+    "report": f"{_STORED}, and the scores in reports/{{suite}}",
+    "tracking": f"{_STORED}, and scores and report in reports/{{suite}}; runs that were tracked are not tracked twice",
+}
+
+
 class Clock:
-    """Wall time of each stage."""
+    """Wall time of each stage, and what is there already when the run is stopped."""
 
     def __init__(self) -> None:
         self.spent_s: dict[str, float] = {}
+        self._stage = "backbones"
+
+    def kept(self, suite: str) -> str:
+        """What a run that is stopped now leaves behind, and how to go on."""
+        spent = sum(self.spent_s.values())
+        what = _KEPT[self._stage].format(suite=suite)
+        return f"It was at: {self._stage}, after {spent:.0f} s. {what}. The same command goes on from there."
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
         """Time what is done within."""
         began = time.perf_counter()
+        self._stage = stage
         try:
             yield
         finally:

@@ -79,14 +79,14 @@ def run_side_by_side(*, reporter: Reporter) -> tuple[str, tuple[Verdict, ...]]:
 
     Raises `ConfigError` without weaver-core or without a checkout, `JetAssayError` where embeddings differ.
     """
-    from jetassay.tracking.lifecycle import stop_on_sigterm
+    from jetassay.tracking.lifecycle import stoppable
     from jetassay.tracking.throughput import record_throughput
 
     folder = benchmarks_folder()
     if find_spec("weaver") is None:
         raise ConfigError("nothing to compare with: weaver-core is not installed here: pip install 'jetassay[test]'")
     gates, path = read_gates(folder / "gates.toml"), new_path("side-by-side")
-    with stop_on_sigterm():
+    with stoppable():
         benchmark_files(reporter=reporter)
         warn_if_busy(reporter)
         run_measuring(

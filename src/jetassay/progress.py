@@ -1,25 +1,35 @@
 """Progress of long work: bars with an estimate of the time left on a terminal, plain lines elsewhere.
 
-Everything goes to standard error, so that standard output stays clean for tables and pipes.
+Everything goes to standard error, so that standard output stays clean for tables and pipes. A bar goes away when its
+work is done; what was computed, and what was taken from the store, is a line of the stage that did it.
 """
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.progress_bar import ProgressBar
+from rich.text import Text
 
 _PLAIN_INTERVAL_S = 10.0
+_SHORTEST_BAR, _LONGEST_BAR = 4, 40
+_TIME_WIDTH = len("about 59.9 min left")
+
+
+def time_text(seconds: float, *, digits: int = 1) -> str:
+    """Seconds in the unit that fits: s, min or h."""
+    if seconds < 90:
+        return f"{seconds:.{digits}f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _terminal() -> Console:
+    """Standard error. FORCE_COLOR and the like, which logs are given as well, must not bring bars into a file."""
+    return Console(file=sys.stderr, force_terminal=sys.stderr.isatty(), highlight=False, soft_wrap=True)
 
 
 @dataclass(slots=True)
@@ -27,7 +37,8 @@ class Reporter:
     """Where work says how far it is. `quiet` silences everything but warnings and errors."""
 
     quiet: bool = False
-    console: Console = field(default_factory=lambda: Console(file=sys.stderr, highlight=False, soft_wrap=True))
+    console: Console = field(default_factory=_terminal)
+    _drawing: bool = field(default=False, init=False)
 
     def line(self, text: str) -> None:
         """One plain line."""
@@ -40,55 +51,108 @@ class Reporter:
 
     @contextmanager
     def bar(self, label: str, total: int, *, unit: str = "jets") -> Iterator["Bar"]:
-        """A bar over `total` units of work."""
-        if self.quiet:
+        """A bar over `total` units of work; a terminal shows the outermost one alone."""
+        if self.quiet or self._drawing:
             yield Bar()
-        elif self.console.is_terminal:
-            with Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn(unit),
-                TimeElapsedColumn(),
-                TimeRemainingColumn(),
-                console=self.console,
-                transient=True,
-            ) as progress:
-                task = progress.add_task(label, total=total)
-                yield Bar(advance_by=lambda amount: progress.advance(task, amount))
+        elif self.console.is_terminal and not self.console.is_dumb_terminal:
+            self._drawing = True
+            try:
+                with _drawn(self.console, label, total, unit) as progress:
+                    yield _DrawnBar(progress)
+            finally:
+                self._drawing = False
         else:
             yield _PlainBar(self, label, total, unit)
 
 
 class Bar:
-    """Takes `advance(amount)`; the base class shows nothing."""
-
-    def __init__(self, advance_by: Callable[[int], None] | None = None) -> None:
-        self._advance_by = advance_by
+    """Takes `advance(amount)` and `doing(what)`; the base class shows nothing."""
 
     def advance(self, amount: int = 1) -> None:
         """`amount` more units are done."""
-        if self._advance_by:
-            self._advance_by(amount)
+
+    def doing(self, what: str) -> None:
+        """What is being done now, shown in place of the label."""
+
+
+class _DrawnBar(Bar):
+    """The one task of a `Progress`."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def advance(self, amount: int = 1) -> None:
+        self._progress.advance(self._progress.task_ids[0], amount)
+
+    def doing(self, what: str) -> None:
+        self._progress.update(self._progress.task_ids[0], description=what)
 
 
 class _PlainBar(Bar):
-    """A line at most every ten seconds, for logs."""
+    """For logs: a line every ten seconds, and none for what takes less."""
 
     def __init__(self, reporter: Reporter, label: str, total: int, unit: str) -> None:
-        super().__init__(None)
         self._reporter, self._label, self._total, self._unit = reporter, label, total, unit
         self._done = 0
         self._start = self._last = time.monotonic()
 
+    def doing(self, what: str) -> None:
+        self._label = what
+
     def advance(self, amount: int = 1) -> None:
         self._done += amount
         now = time.monotonic()
-        if now - self._last < _PLAIN_INTERVAL_S and self._done < self._total:
+        if now - self._last < _PLAIN_INTERVAL_S or self._done >= self._total:
             return
         self._last = now
         spent = now - self._start
         left = spent * (self._total - self._done) / max(self._done, 1)
         self._reporter.line(
-            f"{self._label}: {self._done}/{self._total} {self._unit}, {spent:.0f} s spent, about {left:.0f} s left"
+            f"{self._label}: {self._done}/{self._total} {self._unit}, {time_text(spent, digits=0)} spent, "
+            f"about {time_text(left, digits=0)} left"
         )
+
+
+class _TimeLeft(ProgressColumn):
+    """The time left once it can be estimated, until then the time spent."""
+
+    def render(self, task: Task) -> Text:
+        left = task.time_remaining
+        if left is None:
+            return Text(f"{time_text(task.elapsed or 0, digits=0)} spent", no_wrap=True)
+        return Text(f"about {time_text(left, digits=0)} left", no_wrap=True)
+
+
+class _Label(ProgressColumn):
+    """What is being done, cut to what the terminal leaves beside the shortest bar."""
+
+    def __init__(self, free: int) -> None:
+        super().__init__()
+        self._width = max(free - _SHORTEST_BAR, 1)
+
+    def render(self, task: Task) -> Text:
+        label = Text(task.description, no_wrap=True)
+        label.truncate(self._width, overflow="ellipsis")
+        return label
+
+
+class _Bar(BarColumn):
+    """A bar over what the label leaves."""
+
+    def __init__(self, free: int) -> None:
+        super().__init__()
+        self._free = free
+
+    def render(self, task: Task) -> ProgressBar:
+        self.bar_width = min(max(self._free - len(task.description), _SHORTEST_BAR), _LONGEST_BAR)
+        return super().render(task)
+
+
+def _drawn(console: Console, label: str, total: int, unit: str) -> Progress:
+    """One line that fits the terminal: label, bar, count, time left."""
+    counts = 2 * len(str(total)) + 2 + len(unit)
+    free = console.width - counts - _TIME_WIDTH - 4  # a space between columns, none in the last place
+    columns = _Label(free), _Bar(free), MofNCompleteColumn(), TextColumn(unit), _TimeLeft()
+    progress = Progress(*columns, console=console, transient=True)
+    progress.add_task(label, total=total)
+    return progress

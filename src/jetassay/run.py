@@ -50,12 +50,12 @@ def run_suite(suite: Suite, *, device: str = "cpu", reporter: Reporter) -> Suite
     Scores are on disk before they are tracked or drawn. Raises `JetAssayError` naming what is missing, before the
     first long step where it can be known by then.
     """
-    from jetassay.tracking.lifecycle import stop_on_sigterm
+    from jetassay.tracking.lifecycle import stoppable
     from jetassay.tracking.runs import open_suite_run
 
     clock = Clock()
     require_tasks(suite.chosen)
-    with stop_on_sigterm():
+    with stoppable(lambda: clock.kept(suite.name)):
         with clock("backbones"):
             backbones = load_backbones(suite, device=device, reporter=reporter)
             layered(suite, backbones)
@@ -88,6 +88,7 @@ def run_suite(suite: Suite, *, device: str = "cpu", reporter: Reporter) -> Suite
             results.save()
             with clock("report"):
                 page = results.draw()
+                reporter.line(f"report: {page}")
             require_no_leak(audited)
             require_plausible(scored.scores)
             with clock("tracking"):

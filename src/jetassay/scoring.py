@@ -1,5 +1,6 @@
 """Every task of a suite on what it takes, in order; a score that cannot be had is named, and stops no other."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -8,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from jetassay.jets.dataset import DataFile, Dataset
-from jetassay.progress import Reporter
+from jetassay.progress import Reporter, time_text
 from jetassay.report.results import Results
 from jetassay.suite import Suite
 from jetassay.tasks.catalogue import TASKS, Task
@@ -107,7 +108,7 @@ def score_all(
     """
     from jetassay.embeddings.threads import one_thread_per_operator
 
-    done = Scored()
+    done, began = Scored(), time.perf_counter()
     taken = Material(embedded, splits, varied=varied or {}, layers=layers or {})
     chosen = suite.chosen
     steps = sum(len(embedded) if TASKS[name].scope == "backbone" else 1 for name in chosen)
@@ -115,6 +116,7 @@ def score_all(
     with one_thread_per_operator(), reporter.bar("scoring", steps, unit="steps") as bar:
         for name, options in chosen.items():
             task = TASKS[name]
+            bar.doing(f"scoring: {name}")
             if task.scope == "suite":
                 done.take(_described(task, attempt(name, options, taken.of_all(task))), task=name)
                 bar.advance()
@@ -126,6 +128,8 @@ def score_all(
                 layer = each.layer if task.of == "embedding" else None
                 done.take(_described(task, outcome), task=name, backbone=backbone, layer=layer)
                 bar.advance()
+    spent = time_text(time.perf_counter() - began)
+    reporter.line(f"scores: {', '.join(chosen)} of {len(embedded)} backbones, from their embeddings, in {spent}")
     return done
 
 

@@ -36,6 +36,7 @@ def load_backbones(suite: Suite, *, device: str, reporter: Reporter) -> "dict[st
     if problems:
         raise WeightsError("\n".join(problems))
     _require_unseen_jets(suite.dataset, loaded)
+    reporter.line(f"backbones: {', '.join(loaded)}")
     return loaded
 
 
@@ -70,6 +71,7 @@ def find_jets(choice: DatasetChoice, *, reporter: Reporter) -> Dataset:
         opened = open_card(card, folder=choice.folder, reporter=reporter)
         for warning in check_labels(opened):
             reporter.warning(f"{opened.name}: {warning}")
+        reporter.line(f"jets: {opened.name}, {opened.entries} entries in {len(opened.files)} files")
         return opened if choice.limit is None else opened.limited(choice.limit)
     from jetassay.simulation.recipe import default_output
     from jetassay.simulation.sample import simulate
@@ -172,7 +174,8 @@ def measure_throughput(
 
     files = splits["test"]
     each = -(-suite.throughput.jets // len(files))
-    reporter.line(f"throughput: {suite.throughput.rounds} rounds of {len(backbones)} backbones, interleaved")
+    rounds = suite.throughput.rounds
+    reporter.line(f"throughput: {rounds} round{'s' * (rounds > 1)} of {len(backbones)} backbones, interleaved")
     entries = {}
     for name, backbone in backbones.items():
         options = {

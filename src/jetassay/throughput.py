@@ -46,12 +46,12 @@ def run_benchmarks(*, reporter: Reporter) -> str:
     benchmarks that failed, after those that did not were tracked; `InterruptedRunError` on Ctrl-C, after which the JSON
     of what was finished is kept; `ConfigError` where there is no `benchmarks/` or no pytest-benchmark.
     """
-    from jetassay.tracking.lifecycle import stop_on_sigterm
+    from jetassay.tracking.lifecycle import stoppable
     from jetassay.tracking.throughput import record_throughput
 
     folder = benchmarks_folder()
     path = new_path()
-    with stop_on_sigterm():
+    with stoppable():
         benchmark_files(reporter=reporter)
         warn_if_busy(reporter)
         _run_pytest(folder, path, reporter)

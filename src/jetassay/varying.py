@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from jetassay.embeddings.tables import JetTable
-from jetassay.errors import ConfigError, DataError, JetAssayError, LeakageError
+from jetassay.errors import ConfigError, DataError, InterruptedRunError, JetAssayError, LeakageError
 from jetassay.jets.dataset import DataFile, Dataset, open_dataset
 from jetassay.jets.matching import TRACK, match_jets
 from jetassay.jets.perturbations import Perturbation, parse_perturbation
@@ -103,10 +103,10 @@ class _Mode:
 def _tried(
     mode: Literal["delphes", "ideal"], suite: Suite, dataset: Dataset, wanted: WantedJets, *, reporter: Reporter
 ) -> _Mode:
-    """As `_in_mode`; a simulation that fails costs no other score."""
+    """As `_in_mode`; a simulation that fails costs no other score, and one that is stopped stops the run."""
     try:
         return _in_mode(mode, suite, dataset, wanted, reporter=reporter)
-    except (ConfigError, LeakageError):
+    except (ConfigError, LeakageError, InterruptedRunError):
         raise
     except JetAssayError as error:
         return _Mode(f"mode={mode}", reason=str(error), failed=True)

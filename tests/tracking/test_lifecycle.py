@@ -5,15 +5,15 @@ import psutil
 import pytest
 
 from jetassay.errors import InterruptedRunError
-from jetassay.tracking.lifecycle import identity_tags, stop_on_sigterm, sweep
+from jetassay.tracking.lifecycle import identity_tags, stoppable, sweep
 
 # A suite that waits in the middle; prints the id of its run as soon as it is open.
 WAITING = """
 import time
 from jetassay.progress import Reporter
-from jetassay.tracking.lifecycle import stop_on_sigterm
+from jetassay.tracking.lifecycle import stoppable
 from jetassay.tracking.runs import open_suite_run
-with stop_on_sigterm(), open_suite_run(suite="trial", suite_id="t1", reporter=Reporter(quiet=True)) as opened:
+with stoppable(), open_suite_run(suite="trial", suite_id="t1", reporter=Reporter(quiet=True)) as opened:
     print(opened.run_id, flush=True)
     try:
         time.sleep(100)
@@ -39,7 +39,7 @@ def test_a_suite_that_is_terminated_says_so(waiting, tracking):
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert "InterruptedRunError: stopped by SIGTERM; what was finished is kept" in err
+    assert "InterruptedRunError: stopped by SIGTERM. What was finished is kept" in err
     assert status_of(tracking, run_id) == "KILLED"
 
 
@@ -78,7 +78,7 @@ def test_identity_names_no_host_in_plain(tracking):
 
 def test_the_handler_of_before_is_put_back():
     before = signal.getsignal(signal.SIGTERM)
-    with stop_on_sigterm():
+    with stoppable():
         assert signal.getsignal(signal.SIGTERM) is not before
     assert signal.getsignal(signal.SIGTERM) is before
 
@@ -87,7 +87,7 @@ def test_sigterm_passes_those_who_catch_every_exception():
     caught = []
 
     def work():
-        with stop_on_sigterm():
+        with stoppable():
             try:
                 os.kill(os.getpid(), signal.SIGTERM)
                 signal.pause()

@@ -178,7 +178,7 @@ def test_a_score_without_value_is_flagged_and_left_out(record, run_of, files_of,
     assert "rejection/Hbb_vs_QCD_at_0.50" in run.data.tags["missing"]
     assert not any(name.startswith("rejection/") for name in run.data.metrics)
     assert all(np.isfinite(value) and value < 1e300 for value in run.data.metrics.values())
-    assert "2 score(s) have no value" in said()
+    assert "2 scores without a value" in said()
     assert "lower limit" in files_of(recorded.runs["mlp", 0], "per_class.json")
 
 

@@ -1,5 +1,6 @@
 """All checks of an audit, one after the other; one that cannot be made is a failure of its own, and stops no other."""
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ from jetassay.audit.subject import Subject
 from jetassay.backbones.checks import REFUSALS
 from jetassay.embeddings.threads import one_thread_per_operator
 from jetassay.errors import JetAssayError, StoreError
+from jetassay.progress import time_text
 
 
 def audit(subject: Subject) -> Findings:
@@ -17,15 +19,19 @@ def audit(subject: Subject) -> Findings:
 
     Findings that cannot be kept are given all the same, with a warning.
     """
+    label = f"audit of {subject.name}"
     kept = recall(subject)
     if kept is not None:
+        subject.reporter.line(f"{label}: taken from the cache")
         return kept
-    names = subject.choice.checks
+    names, began = subject.choice.checks, time.perf_counter()
     rows: list[Finding] = []
-    with one_thread_per_operator(), subject.reporter.bar(f"audit of {subject.name}", len(names), unit="checks") as bar:
+    with one_thread_per_operator(), subject.reporter.bar(label, len(names), unit="checks") as bar:
         for name in names:
+            bar.doing(f"{label}: {name}")
             rows += run_check(name, subject)
             bar.advance()
+    subject.reporter.line(f"{label}: {len(names)} checks in {time_text(time.perf_counter() - began)}")
     findings = Findings(tuple(_told_once(rows)))
     try:
         keep(subject, findings)

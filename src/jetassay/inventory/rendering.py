@@ -10,6 +10,7 @@ import pandas as pd
 from jetassay.inventory.costs import Planned
 from jetassay.inventory.planning import Part, SuitePlan
 from jetassay.places import cache_folder
+from jetassay.progress import time_text
 from jetassay.report.tables import aligned
 
 Costed = Sequence[tuple[Part, Sequence[Planned]]]
@@ -33,13 +34,6 @@ def size_text(size: float) -> str:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.1f} TB"
-
-
-def time_text(seconds: float) -> str:
-    """Seconds in the unit that fits."""
-    if seconds < 90:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _jets(plan: SuitePlan) -> dict[str, Any]:

@@ -8,6 +8,7 @@ random identifier; compare with `writing.content_digest`.
 
 import json
 import os
+import time
 from collections.abc import Container, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import asdict
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from jetassay.errors import ConfigError, InterruptedRunError, SimulationError
-from jetassay.progress import Reporter
+from jetassay.progress import Reporter, time_text
 from jetassay.simulation.recipe import Recipe, file_name, generator_versions
 from jetassay.simulation.workers import Workers
 from jetassay.whole_files import remove_leftovers, whole_file
@@ -51,9 +52,12 @@ def simulate(
     kept = {path: counts for path in paths if (counts := _counts_if_ours(path, digest, force=force)) is not None}
     wanted = [path for path in paths if only is None or path.name in only]
     missing = [task for task in tasks if (path := Path(task["path"])) in wanted and path not in kept]
+    there, began = len(wanted) - len(missing), time.perf_counter()
     if missing:
         _make_folder(output)
         _run(missing, kept, workers=workers or available_cores(), reporter=reporter, of=len(tasks))
+    made = f"{len(missing)} files simulated in {time_text(time.perf_counter() - began)}, " if missing else ""
+    reporter.line(f"jets: {made}{there} of {len(wanted)} files were there already")
     _note_recipe(output, recipe, digest, {path.name: kept[path] for path in paths if path in kept})
     return wanted
 

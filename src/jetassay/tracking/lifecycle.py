@@ -9,7 +9,7 @@ import os
 import platform
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -26,11 +26,16 @@ class _StopSignal(BaseException):
     """Not an `Exception`, so that nothing between the signal and the run's end can take it for an ordinary failure."""
 
 
-@contextmanager
-def stop_on_sigterm() -> Iterator[None]:
-    """Within, SIGTERM unwinds the stack and comes out as `InterruptedRunError`; the old handler is put back after.
+def _finished_is_kept() -> str:
+    return "What was finished is kept, and the same command goes on from there."
 
-    Outside the main thread, where Python takes no signals, this does nothing.
+
+@contextmanager
+def stoppable(kept: Callable[[], str] = _finished_is_kept) -> Iterator[None]:
+    """Within, SIGTERM and Ctrl-C unwind the stack and come out as `InterruptedRunError`, which says what is `kept`.
+
+    The old handler of SIGTERM is put back after. Outside the main thread, where Python takes no signals, this does
+    nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -43,9 +48,9 @@ def stop_on_sigterm() -> Iterator[None]:
     try:
         yield
     except _StopSignal:
-        raise InterruptedRunError(
-            "stopped by SIGTERM; what was finished is kept, and the same command goes on from there"
-        ) from None
+        raise InterruptedRunError(f"stopped by SIGTERM. {kept()}") from None
+    except KeyboardInterrupt as pressed:
+        raise InterruptedRunError(f"stopped by Ctrl-C. {kept()}") from pressed
     finally:
         signal.signal(signal.SIGTERM, before)
 

@@ -151,8 +151,13 @@ def _record(record: SuiteRecord, opened: SuiteRun, tracking: Tracking) -> Record
                 bar.advance()
         suite_run, is_new = _once(tracking, known, *_suite_writer(tracking, record, opened))
         opened.repeats = not is_new
+    there = len(wanted) + 1 - written - is_new
+    reporter.line(f"tracking: {written + is_new} runs written, {there} were there already")
     if missing:
-        reporter.line(f"{len(missing)} score(s) have no value and are left out of the metrics; the tables say why")
+        reporter.line(
+            f"tracking: {len(missing)} scores without a value are no metrics. Most are rejections with no background "
+            "jet left: their limit is the metric `rejection..._low`. The tag `missing` of each run names them"
+        )
     columns = leaderboard_names({name: None for each in named.values() for name in each.numbers})
     return Recorded(
         store=tracking.store.shown,
