@@ -3,21 +3,29 @@ PYTHON ?= python3
 SUITE ?= default
 BIN := .venv/bin
 READY := .venv/.ready
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-deps
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench test test-slow test-browser lint ui throughput throughput-gates report train-mini clean
+.PHONY: help setup lock audit-dependencies bench test test-slow test-browser lint ui throughput throughput-gates report train-mini clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 26
 
-setup: $(READY)  ## make .venv and install everything pinned in constraints.txt
+setup: $(READY)  ## make .venv and install what requirements.txt locks, each file checked by its hash
 
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml requirements.txt requirements-cuda.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "jetassay needs Python 3.11 or newer; try: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 	@start=$$(date +%s); $(PYTHON) -m venv --clear .venv && echo "environment made in $$(( $$(date +%s) - start )) s"
-	@start=$$(date +%s); $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch && echo "torch installed in $$(( $$(date +%s) - start )) s"
-	@start=$$(date +%s); $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[cluster,data,docs,maps,onnx,plots,server,simulation,test]' && echo "everything else installed in $$(( $$(date +%s) - start )) s"
+	@start=$$(date +%s); $(INSTALL) --require-hashes -r requirements.txt && echo "requirements installed in $$(( $$(date +%s) - start )) s"
+	@$(BIN)/pip check >/dev/null || $(INSTALL) --require-hashes -r requirements-cuda.txt  # pip took torch's CUDA build
+	@$(INSTALL) --no-build-isolation --editable . && $(BIN)/pip check
 	@touch $@
+
+lock:  ## resolve requirements.txt again from pyproject.toml (needs uv)
+	@$(PYTHON) .ci/lock.py
+
+audit-dependencies: $(READY)  ## known vulnerabilities of what is locked (asks a service on the network)
+	@$(BIN)/python .ci/audit.py
 
 bench: $(READY)  ## run a suite (SUITE=default): simulate once, embed, probe, compare, track
 	@$(BIN)/jetassay run $(SUITE)
