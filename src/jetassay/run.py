@@ -94,8 +94,9 @@ def run_suite(suite: Suite, *, device: str = "cpu", reporter: Reporter) -> Suite
             with clock("tracking"):
                 links, results, untracked = track(opened, results, sound, embedded, identity, reporter=reporter)
     reporter.line(clock.text())
-    links = {"report": str(page), "scores": str(results.folder / "scores.csv"), **links}
-    return SuiteOutcome(results=results, links=links, problems=scored.problems + untracked, undefined=scored.undefined)
+    links = {"report": str(page.path), "scores": str(results.folder / "scores.csv"), **links}
+    problems = scored.problems + page.gaps + untracked
+    return SuiteOutcome(results=results, links=links, problems=problems, undefined=scored.undefined)
 
 
 def export_embeddings(suite: Suite, backbone: str, *, output: Path, force: bool, reporter: Reporter) -> int:

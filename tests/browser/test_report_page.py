@@ -53,7 +53,7 @@ def page(browser, tmp_path, monkeypatch):
     content = Content(
         frame=pd.DataFrame(columns=list(COLUMNS)), tables={}, counts=pd.DataFrame(), provenance={}, protocol=""
     )
-    path = write_page(content, title="A page", folder=tmp_path)
+    path = write_page(content, title="A page", folder=tmp_path).path
     browser.open(path)
     return path
 

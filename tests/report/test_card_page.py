@@ -105,7 +105,7 @@ def test_a_dataset_is_seen_by_name_or_by_content():
 def test_backbones_that_have_seen_the_jets_are_marked_wherever_numbers_are_shown(results):
     assert "part-mini (seen in training)" in results.table(width=200)
     assert "part-mini (seen in training)" in results.markdown()
-    assert "part-mini (seen in training)" in results.draw().read_text()
+    assert "part-mini (seen in training)" in results.draw().path.read_text()
     assert "part-mini (seen" not in (results.folder / "scores.csv").read_text()
     unmarked = replace(results, provenance={})
     assert "seen in training" not in unmarked.table(width=200)

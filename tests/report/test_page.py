@@ -10,6 +10,7 @@ from matplotlib import pyplot as plt
 
 from jetassay.errors import JetAssayError
 from jetassay.report import page as module
+from jetassay.report import sections as every
 from jetassay.report.content import CONTROLS, TRAINED, Content, Figure, Fold, Row, Section, Table, Text
 from jetassay.report.page import write_page
 from jetassay.report.sections import leaderboard, sections
@@ -25,7 +26,7 @@ def content_of(frame, **changes):
 
 def page_of(*parts, tmp_path, monkeypatch, **changes):
     monkeypatch.setattr(module, "sections", lambda content: parts)
-    return write_page(content_of(pd.DataFrame(columns=list(COLUMNS)), **changes), title="A page", folder=tmp_path)
+    return write_page(content_of(pd.DataFrame(columns=list(COLUMNS)), **changes), title="A page", folder=tmp_path).path
 
 
 def line():
@@ -36,7 +37,7 @@ def line():
 
 def test_the_list_of_contents_leads_to_every_section_in_order(frame, tmp_path):
     content = content_of(frame, protocol="Linear probe, version 1.")
-    text = write_page(content, title="A page", folder=tmp_path).read_text()
+    text = write_page(content, title="A page", folder=tmp_path).path.read_text()
     shown = [escape(each.title) for each in sections(content)]
     assert len(shown) >= 7
     places = [text.index(f">{title}</h2>") for title in shown]
@@ -80,7 +81,7 @@ def test_a_failed_check_is_red_and_text_cannot_be_markup(tmp_path, monkeypatch):
 
 
 def test_the_policy_names_the_pages_own_style_and_script_and_allows_nothing_else(frame, tmp_path):
-    text = write_page(content_of(frame), title="A page", folder=tmp_path).read_text()
+    text = write_page(content_of(frame), title="A page", folder=tmp_path).path.read_text()
     policy = text.split('http-equiv=Content-Security-Policy content="')[1].split('"')[0]
     for tag in ("style", "script"):
         assert text.count(f"<{tag}>") == 1
@@ -92,7 +93,7 @@ def test_the_policy_names_the_pages_own_style_and_script_and_allows_nothing_else
 
 
 def test_each_group_of_rows_is_a_body_of_its_own(frame, tmp_path):
-    text = write_page(content_of(frame, roles={"alpha": "control"}), title="A page", folder=tmp_path).read_text()
+    text = write_page(content_of(frame, roles={"alpha": "control"}), title="A page", folder=tmp_path).path.read_text()
     table = text.split("<table>")[1].split("</table>")[0]
     assert [part.count("<tr>") for part in table.split("<tbody>")[1:]] == [1, 1]
 
@@ -134,3 +135,33 @@ def test_what_is_folded_is_on_the_page_with_its_figures(tmp_path, monkeypatch):
     assert "Words." in folded
     assert folded.count("<img") == 1
     assert text.count("<img") == 2
+
+
+def broken():
+    plt.figure()
+    raise ZeroDivisionError("no such jets")
+
+
+def test_a_figure_that_fails_is_named_and_costs_no_other(tmp_path, monkeypatch):
+    part = Section("Mine", (Figure("bad", broken), Figure("good", line)))
+    monkeypatch.setattr(module, "sections", lambda content: (part,))
+    before = plt.get_fignums()
+    page = write_page(content_of(pd.DataFrame(columns=list(COLUMNS))), title="A page", folder=tmp_path)
+    (gap,) = page.gaps
+    assert gap.startswith("figure bad could not be drawn: ZeroDivisionError: no such jets (test_page.py, line ")
+    text = page.path.read_text()
+    assert f"<p class=failure>{escape(gap)}</p>" in text
+    assert text.count("<img") == 1
+    assert plt.get_fignums() == before
+
+
+def test_a_section_that_fails_is_named_and_costs_no_other(frame, tmp_path, monkeypatch):
+    def bins(content):
+        raise KeyError("edges")
+
+    monkeypatch.setattr(every, "SECTIONS", (bins, leaderboard.probe))
+    page = write_page(content_of(frame), title="A page", folder=tmp_path)
+    (gap,) = page.gaps
+    assert "KeyError: 'edges'" in gap
+    text = page.path.read_text()
+    assert text.index("Not drawn") < text.index(escape(gap)) < text.index("linear probe</h2>")

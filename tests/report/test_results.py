@@ -59,13 +59,13 @@ def test_the_table_is_the_answer_on_one_screen(saved):
 
 
 def test_the_page_is_self_contained(saved):
-    text = load_results(saved.suite).draw().read_text()
+    text = load_results(saved.suite).draw().path.read_text()
     assert text.count("data:image/png;base64,") == 7
     assert "http" not in text.split("</style>")[1].replace("data:image", "")
 
 
 def test_the_page_names_the_dataset_first_and_provenance_wraps(saved):
-    text = replace(saved, provenance={"data": {"dataset": "jetclass"}, "created": "today"}).draw().read_text()
+    text = replace(saved, provenance={"data": {"dataset": "jetclass"}, "created": "today"}).draw().path.read_text()
     assert "jets of jetclass, run at today" in text
     assert '<div class="scroll text"><table><thead><tr><th scope=col>what</th><th scope=col>value</th>' in text
 

@@ -65,7 +65,7 @@ def draw_board(folder: Path, *, output: Path | None = None, reference: Path | No
         folder=output or folder,
     )
     lines = [f"{row.file}: {row.what}: {row.reason}" for row in left_out.itertuples()]
-    return Board(page=page, left_out=tuple(lines))
+    return Board(page=page.whole(), left_out=tuple(lines))
 
 
 def _read(folder: Path) -> tuple[dict[str, ResultFile], list[tuple[str, str]]]:

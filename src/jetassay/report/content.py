@@ -130,11 +130,13 @@ class Section:
     title:       short; the list of contents shows it, and it is unique on the page
     blocks:      in order
     definitions: first words of the paragraphs of the protocol that define its numbers, such as "Linear probe"
+    gap:         why it could not be made, where that is so
     """
 
     title: str
     blocks: tuple[Block, ...]
     definitions: tuple[str, ...] = ()
+    gap: str = ""
 
     @property
     def figures(self) -> tuple[Figure, ...]:

@@ -15,7 +15,8 @@ def draw_report(what: str, *, output: Path | None, reference: Path | None, repor
 
     output:    folder for the page of a folder; reference: of a folder of result files, which of them sets the standard
 
-    Raises `ConfigError` where there is nothing to draw from.
+    Raises `ConfigError` where there is nothing to draw from; `JetAssayError`, once the page is written, naming what of
+    it could not be drawn.
     """
     folder = Path(what)
     if not folder.is_dir():
@@ -26,7 +27,7 @@ def draw_report(what: str, *, output: Path | None, reference: Path | None, repor
         if reference is not None:
             raise ConfigError(f"{folder}: one suite's own folder; --reference goes with a folder of result files")
         try:
-            return load_folder(folder).draw(output or folder)
+            return load_folder(folder).draw(output or folder).whole()
         except FileNotFoundError as error:
             raise ConfigError(f"{error.filename}: is missing, so the results cannot be read; copy it too") from error
     board = draw_board(folder, output=output, reference=reference)
@@ -41,7 +42,7 @@ def draw_suite(suite: str, *, reporter: Reporter) -> Path:
     gone = vanished_cards(results)
     for name, why in gone.items():
         reporter.warning(f"{name}: {why}")
-    return replace(results, unranked=gone).draw()
+    return replace(results, unranked=gone).draw().whole()
 
 
 def vanished_cards(results: Results) -> dict[str, str]:

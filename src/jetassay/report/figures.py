@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from io import BytesIO
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +9,6 @@ import pandas as pd
 
 from jetassay.jets.classes import in_order, jet_class
 from jetassay.report.tables import DISCRIMINATION, REJECTION, background_of, matrix, scores_by_signal
-from jetassay.whole_files import whole_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -134,8 +132,8 @@ def _dots(
     return figure
 
 
-def save(figure: "Figure", path: Path) -> Path:
-    """Write the figure as PNG of at most 256 colours, whole or not at all, and forget it; gives the path.
+def png(figure: "Figure", *, dpi: int = DPI) -> bytes:
+    """The figure as PNG of at most 256 colours, and forget it.
 
     A palette takes less than a third of the space: a page holds some 40 figures. With half as many colours, the edges
     of text would take so many that the cells of a heat map are left with a dozen.
@@ -143,10 +141,10 @@ def save(figure: "Figure", path: Path) -> Path:
     import matplotlib.pyplot as plt
     from PIL import Image
 
-    drawn = BytesIO()
-    figure.savefig(drawn, format="png", dpi=DPI, bbox_inches="tight")
+    drawn, small = BytesIO(), BytesIO()
+    figure.savefig(drawn, format="png", dpi=dpi, bbox_inches="tight")
     plt.close(figure)
-    with Image.open(drawn) as image, whole_file(path) as partial:
-        small = image.convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE)
-        small.save(partial, format="png", optimize=True, dpi=(DPI, DPI))
-    return path
+    with Image.open(drawn) as image:
+        quantized = image.convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE)
+        quantized.save(small, format="png", optimize=True, dpi=(dpi, dpi))
+    return small.getvalue()

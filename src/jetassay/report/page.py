@@ -11,7 +11,8 @@ from typing import Any
 
 from jetassay.errors import JetAssayError
 from jetassay.report.content import FAIL, Block, Content, Figure, Fold, Row, Section, Table, Text
-from jetassay.report.figures import DPI, save
+from jetassay.report.figures import DPI
+from jetassay.report.gaps import Gap, Page, draw_all
 from jetassay.report.sections import sections
 from jetassay.report.sections.definitions import anchor_of
 from jetassay.report.sections.provenance import flat
@@ -22,34 +23,39 @@ _STYLE, _SCRIPT = (Path(__file__).with_name(f"page.{ending}").read_text(encoding
 """Both stand inside the page, and their hashes in its policy: nothing else runs, and nothing is requested."""
 
 
-def write_page(content: Content, *, title: str, folder: Path) -> Path:
+def write_page(content: Content, *, title: str, folder: Path) -> Page:
     """Draw every figure into `folder`/figures and write `folder`/report.html, each whole or not at all.
 
-    Gives the page's path. Figures of an earlier page that this one has not are removed. Raises `JetAssayError` where
-    two sections or two figures have one name.
+    A section or figure that fails is named on the page and in what is given back; nothing else is lost by it. Figures
+    of an earlier page that this one has not are removed. Raises `JetAssayError` where two sections or two figures have
+    one name.
     """
     lead = _headline(content.provenance)
     return write_sections(sections(content), title=title, lead=lead, protocol=content.protocol, folder=folder)
 
 
-def write_sections(shown: Sequence[Section], *, title: str, lead: str, protocol: str, folder: Path) -> Path:
+def write_sections(shown: Sequence[Section], *, title: str, lead: str, protocol: str, folder: Path) -> Page:
     """The same for sections that are chosen already; lead: a line below the title."""
     _require_unique([each.title for each in shown], "section")
     figures = [each for part in shown for each in part.figures]
     _require_unique([each.name for each in figures], "figure")
-    drawn = {each.name: save(each.draw(), folder / "figures" / f"{each.name}.png") for each in figures}
-    for stale in set((folder / "figures").glob("*.png")) - set(drawn.values()):
-        stale.unlink()
+    drawn = draw_all(figures, folder / "figures")
     text = document(shown, title=title, lead=lead, figures=drawn, protocol=protocol)
     with whole_file(folder / "report.html") as path:
         path.write_text(text, encoding="utf-8")
-    return folder / "report.html"
+    gaps = [each.gap for each in shown if each.gap] + [str(each) for each in drawn.values() if isinstance(each, Gap)]
+    return Page(folder / "report.html", tuple(gaps))
 
 
 def document(
-    shown: Sequence[Section], *, title: str, lead: str, figures: Mapping[str, Path] | None = None, protocol: str = ""
+    shown: Sequence[Section],
+    *,
+    title: str,
+    lead: str,
+    figures: Mapping[str, bytes | Gap] | None = None,
+    protocol: str = "",
 ) -> str:
-    """The whole page as text: title, a line below it, contents, sections. figures: name -> PNG of those in them."""
+    """The whole page as text: title, a line below it, contents, sections. figures: name -> PNG, or why not."""
     parts = [
         f"<h1>{html.escape(title)}</h1><p class=note>{html.escape(lead)}</p>",
         _contents(shown),
@@ -100,7 +106,7 @@ def _anchor(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
-def _section(section: Section, drawn: Mapping[str, Path], protocol: str) -> str:
+def _section(section: Section, drawn: Mapping[str, bytes | Gap], protocol: str) -> str:
     anchors = {words: anchor_of(words, protocol) for words in section.definitions}
     links = [f'<a href="#{anchor}">{html.escape(words)}</a>' for words, anchor in anchors.items() if anchor]
     defined = f"<p class=note>Defined below: {', '.join(links)}.</p>" if links else ""
@@ -108,7 +114,7 @@ def _section(section: Section, drawn: Mapping[str, Path], protocol: str) -> str:
     return f'<section><h2 id="{_anchor(section.title)}">{html.escape(section.title)}</h2>{defined}{body}</section>'
 
 
-def _block(block: Block, drawn: Mapping[str, Path]) -> str:
+def _block(block: Block, drawn: Mapping[str, bytes | Gap]) -> str:
     if isinstance(block, Text):
         anchor = f" id={block.anchor}" if block.anchor else ""
         return f"<p class={block.kind}{anchor}>{html.escape(block.text)}</p>"
@@ -145,10 +151,11 @@ def _cell(text: str) -> str:
     return f"<td class=failure>{html.escape(text)}</td>" if text.startswith(FAIL) else f"<td>{html.escape(text)}</td>"
 
 
-def _figure(figure: Figure, path: Path) -> str:
-    content = path.read_bytes()
-    data = base64.b64encode(content).decode()
-    width = round(int.from_bytes(content[16:20], "big") * _CSS_DPI / DPI)  # a PNG's width stands in its header
+def _figure(figure: Figure, png: bytes | Gap) -> str:
+    if isinstance(png, Gap):
+        return f"<p class=failure>{html.escape(str(png))}</p>"
+    data = base64.b64encode(png).decode()
+    width = round(int.from_bytes(png[16:20], "big") * _CSS_DPI / DPI)  # a PNG's width stands in its header
     caption = f"<figcaption>{html.escape(figure.caption)}</figcaption>" if figure.caption else ""
     alt = html.escape(figure.caption or figure.name.replace("_", " "))
     return f'<figure><img alt="{alt}" width={width} src="data:image/png;base64,{data}">{caption}</figure>'

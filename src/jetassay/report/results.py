@@ -14,6 +14,7 @@ import pandas as pd
 from jetassay.errors import ConfigError
 from jetassay.places import workspace
 from jetassay.report.content import Content
+from jetassay.report.gaps import Page
 from jetassay.report.page import write_page
 from jetassay.report.result_files import ResultFile, require_schema
 from jetassay.report.sections.audit import NAME as AUDIT
@@ -124,8 +125,8 @@ class Results:
         with whole_file(self.folder / "provenance.json") as path:
             path.write_text(json.dumps(about, indent=1) + "\n")
 
-    def draw(self, folder: Path | None = None) -> Path:
-        """Draw all figures and the page, in the suite's folder if no other is given; gives the page's path."""
+    def draw(self, folder: Path | None = None) -> Page:
+        """Draw all figures and the page, in the suite's folder if no other is given; gives its path and its gaps."""
         return write_page(self.content, title=self.title, folder=folder or self.folder)
 
     def as_file(self) -> ResultFile:

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from jetassay.errors import DataError, JetAssayError
 from jetassay.jets.classes import BACKGROUND
 from jetassay.metrics.roc import Cut
 from jetassay.tasks.catalogue import PROBE
+from jetassay.tasks.curves import logit_table, roc_table
 from jetassay.tasks.logistic import GRADIENT_NORM, fit_path, log_loss
 from jetassay.tasks.samples import Sample, Splits, jets_of
 from jetassay.tasks.score import Outcome, Score
@@ -101,7 +103,8 @@ def probe(
     signals: label names; None for all but the background
     seed:    of the bootstrap; the fit itself has no randomness
 
-    Details hold a `ProbeResult` per signal. A signal that cannot be probed is in `problems`, and the others go on.
+    Details hold a `ProbeResult` per signal; tables are those of `tasks.curves`. A signal that cannot be probed is in
+    `problems`, and the others go on.
     """
     results: dict[str, ProbeResult] = {}
     problems: dict[str, str] = {}
@@ -115,7 +118,13 @@ def probe(
         if result.problems:
             problems[signal] = " ".join(result.problems)
     scores = tuple(score for each in results.values() for score in each.scores)
-    return Outcome(scores, problems, results, protocol=PROTOCOL)
+    return Outcome(scores, problems, results, protocol=PROTOCOL, tables=_tables(results, splits.test))
+
+
+def _tables(results: Mapping[str, ProbeResult], test: Sample) -> dict[str, pd.DataFrame]:
+    curves = {name: (each.signal_logits, each.background_logits) for name, each in results.items()}
+    logits = {name: each.probe.logits(test.embedding) for name, each in results.items()}
+    return roc_table(PROBE.name, curves) | logit_table(logits)
 
 
 def probe_signal(

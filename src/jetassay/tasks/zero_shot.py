@@ -12,6 +12,7 @@ from jetassay.jets.classes import BACKGROUND
 from jetassay.metrics.multiclass import SMALLEST, accuracy, log_loss, macro_ovo_auc
 from jetassay.metrics.roc import Cut
 from jetassay.tasks.catalogue import ZERO_SHOT
+from jetassay.tasks.curves import roc_table
 from jetassay.tasks.grouping import Grouping, find_grouping
 from jetassay.tasks.samples import Sample, Splits
 from jetassay.tasks.score import LEVEL, Outcome, Score, bounds
@@ -113,7 +114,9 @@ def zero_shot(
             scores += _all_classes(sample, background, backbone=backbone)
         except DataError as error:
             problems[MULTICLASS] = str(error)
-    return Outcome(tuple(scores), problems, results, undefined, _notes(grouping, sample), PROTOCOL)
+    curves = {name: (each.signal_log_odds, each.background_log_odds) for name, each in results.items()}
+    tables = roc_table(ZERO_SHOT.name, curves)
+    return Outcome(tuple(scores), problems, results, undefined, _notes(grouping, sample), PROTOCOL, tables)
 
 
 def log_odds(

@@ -22,8 +22,10 @@ Keep the figure's function free of `Content`: it takes frames, so that a test ca
 """
 
 from collections.abc import Callable
+from functools import partial
 
-from jetassay.report.content import Content, Section
+from jetassay.report.content import Content, Section, Text
+from jetassay.report.gaps import Gap, attempted
 from jetassay.report.sections import (
     audit,
     bins,
@@ -41,6 +43,7 @@ from jetassay.report.sections import (
     provenance,
     published,
     robustness,
+    roc,
     sculpting,
     similarity,
     similarity_families,
@@ -53,6 +56,7 @@ SECTIONS: tuple[Callable[[Content], Section | None], ...] = (
     audit.section,
     leaderboard.probe,
     leaderboard.zero_shot,
+    roc.section,
     comparison.section,
     stability.section,
     published.section,
@@ -76,6 +80,14 @@ SECTIONS: tuple[Callable[[Content], Section | None], ...] = (
 
 
 def sections(content: Content) -> tuple[Section, ...]:
-    """Every section that the suite has something for."""
-    found = (make(content) for make in SECTIONS)
+    """Every section that the suite has something for; one that fails is there and says so."""
+    found = (_made(make, content) for make in SECTIONS)
     return tuple(each for each in found if each is not None)
+
+
+def _made(make: Callable[[Content], Section | None], content: Content) -> Section | None:
+    name = f"{make.__module__.rpartition('.')[2].replace('_', ' ')}: {make.__name__}".removesuffix(": section")
+    made = attempted(partial(make, content), f"section {name}")
+    return (
+        Section(f"Not drawn: {name}", (Text(str(made), "failure"),), gap=str(made)) if isinstance(made, Gap) else made
+    )
