@@ -6,7 +6,7 @@ READY := .venv/.ready
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-deps
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock audit-dependencies bench test test-slow test-browser lint ui throughput throughput-gates report train-mini clean
+.PHONY: help setup lock audit-dependencies bench test test-slow test-browser lint ui throughput throughput-compare throughput-gates report train-mini clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 26
@@ -45,8 +45,11 @@ lint: $(READY)  ## ruff and mypy
 ui: $(READY)  ## open MLflow's comparison of all runs, local and light
 	@$(BIN)/jetassay ui
 
-throughput: $(READY)  ## every card and stage by pytest-benchmark, and weaver-core side by side; logged to MLflow
+throughput: $(READY)  ## speed, memory and scaling of every card and stage, weaver-core beside them: JSON, a page, MLflow
 	@$(BIN)/jetassay throughput
+
+throughput-compare: $(READY)  ## what became slower than the kept baseline (jetassay throughput-compare --keep keeps one)
+	@$(BIN)/jetassay throughput-compare
 
 throughput-gates: $(READY)  ## weaver-core side by side; fails where ours is slower than benchmarks/gates.toml asks for
 	@$(BIN)/jetassay throughput --gates

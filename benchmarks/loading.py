@@ -22,11 +22,12 @@ TOLERANCE = 1e-6
 PUBLISHED, LEAN = (Path(__file__).with_name(f"jetclass_full{name}.yaml") for name in ("", "_lean"))
 
 
-def write_jets(path):
+def write_jets(path, *, repeats=None):
     """A ROOT file with the simulated jets of all classes over and over. Returns how many there are."""
     tables = [table_of(each) for each in benchmark_files(reporter=Reporter(quiet=True))]
-    write(path, join(tables * REPEATS), facts={})
-    return REPEATS * sum(len(table) for table in tables)
+    repeats = repeats or REPEATS
+    write(path, join(tables * repeats), facts={})
+    return repeats * sum(len(table) for table in tables)
 
 
 def load_with_us(path):

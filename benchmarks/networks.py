@@ -1,10 +1,10 @@
 """ParT and Sophon, ours and weaver-core's, with the same weights on the same jets; and the peak of the processor."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
 import torch
+from benchmarks.rounds import Way
 
 from jetassay.backbones.loading import TorchBackbone, build_module
 from jetassay.backbones.padding import pad
@@ -58,18 +58,6 @@ class Weaver:
         self.run(batches)
         watch.remove()
         return torch.cat(seen).numpy()
-
-
-@dataclass(frozen=True)
-class Way:
-    """One thing to time: `run` does `work` nominal operations, or reads so many jets.
-
-    `warm_up` is done once before; `run` where there is none.
-    """
-
-    run: object
-    work: float
-    warm_up: object = None
 
 
 def moved(module, *, seed=1):
@@ -139,7 +127,25 @@ def ways_of(card):
         "weaver-sorted-16": peer(*few),
         "packed-bf16": own(short),
     }
-    return ways | ({"packed-2-threads": own(ours, 2)} if usable_cores() > 1 else {}), flops(card, pool) / POOL
+    return ways | (two_threads(own(ours, 2), weaver, pool, card) if usable_cores() > 1 else {}), flops(
+        card, pool
+    ) / POOL
+
+
+def two_threads(packed, weaver, pool, card):
+    """On two cores: batches of ours side by side; weaver's operators split by torch, or its batches side by side."""
+    batches = [between(pool, first, first + 256) for first in (0, 256)]
+    ready, work = [weaver.ready(batch) for batch in batches], [flops(card, batch) for batch in batches]
+
+    def side_by_side():
+        with ThreadPoolExecutor(2) as workers:
+            list(workers.map(lambda each: weaver.run([each]), ready))
+
+    return {
+        "packed-2-threads": packed,
+        "weaver-2-threads": Way(lambda: weaver.run(ready[:1]), work[0], operator_threads=2),
+        "weaver-2-batches": Way(side_by_side, sum(work)),
+    }
 
 
 def copy_of(card, state):

@@ -30,6 +30,7 @@ COMMANDS = [
     "report",
     "ui",
     "throughput",
+    "throughput-compare",
     "train-mini",
 ]
 

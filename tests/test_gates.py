@@ -1,32 +1,21 @@
 """Whether speeds beside a peer's are what the gates ask for, on made-up numbers: nothing here takes time."""
 
 import importlib
-import json
 import re
 
 import numpy as np
 import pytest
 import torch
 
-from jetassay import gates as module
 from jetassay.backbones.card import read_card
 from jetassay.backbones.protocol import Output
-from jetassay.errors import ConfigError, DataError, JetAssayError
+from jetassay.errors import ConfigError, JetAssayError
 from jetassay.features.batch import InputBatch
-from jetassay.gates import (
-    Comparison,
-    Gates,
-    enforce,
-    judge,
-    read_comparisons,
-    read_gates,
-    render_verdicts,
-    run_side_by_side,
-)
+from jetassay.gates import Gates, enforce, judge, read_gates, render_verdicts
+from jetassay.measurements import Comparison, comparisons_of
 from jetassay.places import project_root
-from jetassay.progress import Reporter
 
-GATES = Gates(fails_below=0.9, at_least={"ParT": {"fp32 / weaver": 4.0}, "Sophon": {}})
+GATES = Gates(fails_below=0.9, slower_below=0.8, at_least={"ParT": {"fp32 / weaver": 4.0}, "Sophon": {}})
 
 
 def comparison(ours=(40.0, 41.0, 12.0), peer=(10.0, 10.0, 3.0), quantity="fp32 / weaver", network="ParT"):
@@ -59,7 +48,11 @@ def test_a_quantity_without_a_gate_is_never_missed():
 
 def test_every_missed_gate_is_named_in_the_error():
     slow = [comparison(ours=(3.0,), peer=(1.0,), network=network) for network in ("ParT", "Sophon")]
-    gates = Gates(fails_below=0.9, at_least={name: {"fp32 / weaver": 4.0} for name in ("ParT", "Sophon", "a third")})
+    gates = Gates(
+        fails_below=0.9,
+        slower_below=0.8,
+        at_least={name: {"fp32 / weaver": 4.0} for name in ("ParT", "Sophon", "a third")},
+    )
     with pytest.raises(
         JetAssayError,
         match=r"2 of 3 gates missed by more than 10%.*\n  ParT fp32 / weaver: 3\.00, gate 4\.00\n  Sophon",
@@ -75,13 +68,13 @@ def test_gates_that_are_near_do_not_fail():
     "measured", [[], [comparison(quantity="other")], [comparison(network="Sophon")]], ids=["nothing", "other", "Sophon"]
 )
 def test_a_gate_of_what_was_not_measured_is_an_error(measured):
-    with pytest.raises(ConfigError, match=r"not measured: ParT fp32 / weaver$"):
+    with pytest.raises(ConfigError, match=r"not measured: ParT fp32 / weaver \(two threads need two cores\)$"):
         judge(measured, GATES)
 
 
 def test_the_table_has_aligned_columns_and_says_rounds_and_load():
     verdicts = judge([comparison(), comparison(quantity="threads", network="Sophon")], Gates(
-        fails_below=0.9, at_least={}))  # fmt: skip
+        fails_below=0.9, slower_below=0.8, at_least={}))  # fmt: skip
     gated, plain = judge([comparison(), comparison(quantity="threads")], GATES), render_verdicts(verdicts)
     lines = render_verdicts(gated).splitlines()
     assert re.split(r"\s{2,}", lines[0].strip()) == [
@@ -119,18 +112,16 @@ def networks(monkeypatch):
 
 
 def test_every_gate_of_the_project_is_of_a_quantity_that_is_measured(side_by_side):
-    ways = ("packed", "packed-bf16", "weaver-padded-256", "weaver-one-by-one", "weaver-sorted-16", *side_by_side.PEAKS)
+    ways = ("packed", "packed-bf16", "weaver-padded-256", "weaver-one-by-one", "weaver-sorted-16",
+            "packed-2-threads", "weaver-2-threads", "weaver-2-batches", *side_by_side.PEAKS)  # fmt: skip
     speeds = {"cpu": [1.0], "wall": [1.0], "process": [1.0], "load": [1.0]}
     found = {(network, way): speeds for network in ("ParT", "Sophon") for way in ways}
     found |= {("reading", way): speeds for way in ("ours", "weaver-loader", "weaver-loader-lean")}
     tables = [each for network in side_by_side.NETWORKS for each in side_by_side.quantities_of(network, found)]
     tables += side_by_side.quantities_of_reading(found)
-    comparisons = [
-        Comparison(**{key: tuple(each[key]) if isinstance(each[key], list) else each[key] for key in each})
-        for each in tables
-    ]
+    comparisons = comparisons_of({"quantities": tables})
     verdicts = judge(comparisons, read_gates(project_root() / "benchmarks" / "gates.toml"))
-    assert sum(each.gate is not None for each in verdicts) == 11
+    assert sum(each.gate is not None for each in verdicts) == 15
     assert len({(each.network, each.quantity) for each in comparisons}) == len(comparisons)
 
 
@@ -201,11 +192,12 @@ def make_jets():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("fails_below = 0.9\n", "at_least: Field required"),
-        ("fails_below = 1.5\n[at_least]\n", "fails_below: Input should be less than or equal to 1"),
-        ("fails_below = 0.9\nfaster = 1\n[at_least]\n", "faster: Extra inputs are not permitted"),
+        ("fails_below = 0.9\nslower_below = 0.8\n", "at_least: Field required"),
+        ("fails_below = 0.9\n[at_least]\n", "slower_below: Field required"),
+        ("slower_below = 0.8\nfails_below = 1.5\n[at_least]\n", "fails_below: Input should be less than or equal to 1"),
+        ("fails_below = 0.9\nslower_below = 0.8\nfaster = 1\n[at_least]\n", "faster: Extra inputs are not permitted"),
         (
-            'fails_below = 0.9\n[at_least.ParT]\n"a / b" = -1.0\n"c / d" = nan\n',
+            'fails_below = 0.9\nslower_below = 0.8\n[at_least.ParT]\n"a / b" = -1.0\n"c / d" = nan\n',
             "positive number, which ParT a / b, ParT c / d is not",
         ),
         ("fails_below = ", "not valid TOML"),
@@ -216,68 +208,3 @@ def test_wrong_gates_are_refused_by_file_and_key(tmp_path, text, said):
     path.write_text(text)
     with pytest.raises(ConfigError, match=rf"gates\.toml: .*{re.escape(said)}"):
         read_gates(path)
-
-
-def measured(**changes):
-    table = {
-        "network": "ParT",
-        "quantity": "fp32 / weaver",
-        "unit": "GFLOP/s",
-        "ours": [4.0],
-        "peer": [1.0],
-        "load": [0.5],
-        **changes,
-    }
-    return {"quantities": [table], "benchmarks": []}
-
-
-@pytest.mark.parametrize("session", [[], {}, {"quantities": [{}]}, {"quantities": 3}, measured(ours=["fast"])])
-def test_a_file_of_something_else_is_refused_by_name(tmp_path, session):
-    path = tmp_path / "other.json"
-    path.write_text(json.dumps(session))
-    with pytest.raises(DataError, match=r"other\.json: not written by `make throughput-gates`"):
-        read_comparisons(path)
-
-
-@pytest.mark.parametrize("ours", [[], [0.0], [float("nan")], [float("inf")], [1.0, 1.0]])
-def test_speeds_that_are_no_speeds_are_refused(tmp_path, ours):
-    path = tmp_path / "odd.json"
-    path.write_text(json.dumps(measured(ours=ours)))
-    with pytest.raises(DataError, match=r"odd\.json: ParT fp32 / weaver: speeds must be positive numbers, one a round"):
-        read_comparisons(path)
-
-
-@pytest.fixture
-def run(tmp_path, monkeypatch):
-    """`run_side_by_side` where the measurement gives a certain session, tracking in name only; and what was tracked."""
-    tracked = []
-
-    class Recorded:
-        store, compare = "the store", "the link"
-
-    def run_with(session):
-        monkeypatch.setattr(module, "run_measuring", lambda _, path, *__, **___: path.write_text(json.dumps(session)))
-        return run_side_by_side(reporter=Reporter(quiet=True))
-
-    monkeypatch.setenv("JETASSAY_WORKSPACE", str(tmp_path))
-    monkeypatch.setattr(module, "benchmark_files", lambda **_: [])
-    monkeypatch.setattr(module, "read_gates", lambda _: GATES)
-    monkeypatch.setattr(
-        "jetassay.tracking.throughput.record_throughput", lambda path, **_: tracked.append(path) or Recorded()
-    )
-    return run_with, tracked
-
-
-def test_the_answer_is_the_table_the_machine_and_where_everything_is(run):
-    run_with, tracked = run
-    text, verdicts = run_with({**measured(), "machine_info": {"load_before": 0.5}})
-    assert text.startswith(render_verdicts(verdicts))
-    assert "load average 0.5 before" in text
-    assert f"json          {tracked[0]}" in text
-    assert tracked[0].name.endswith("-side-by-side.json")
-
-
-def test_without_weaver_there_is_nothing_to_compare_with(run, monkeypatch):
-    monkeypatch.setattr(module, "find_spec", lambda _: None)
-    with pytest.raises(ConfigError, match="weaver-core is not installed here"):
-        run[0](measured())

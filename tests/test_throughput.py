@@ -14,9 +14,11 @@ import pytest
 from rich.console import Console
 
 from jetassay import throughput
-from jetassay.errors import ConfigError, DataError, JetAssayError
+from jetassay.errors import ConfigError, InterruptedRunError, JetAssayError
+from jetassay.gates import read_gates, render_verdicts
+from jetassay.measurements import read_session
 from jetassay.progress import Reporter
-from jetassay.throughput import measurable_cards, read_session, render, run_benchmarks
+from jetassay.throughput import PROGRAMS, measurable_cards, render, run_benchmarks
 
 QUIET = Reporter(quiet=True)
 FAKES = """
@@ -96,17 +98,46 @@ def measured(project):
     return read_session(path)
 
 
+def beside_peer(network, quantity, ours=4.0):
+    return {"network": network, "quantity": quantity, "unit": "GFLOP/s", "ours": [ours], "peer": [1.0], "load": [0.5]}
+
+
+SIDE_BY_SIDE = {
+    "benchmarks": [],
+    "quantities": [
+        beside_peer(network, quantity)
+        for network, gated in read_gates(throughput.project_root() / "benchmarks" / "gates.toml").at_least.items()
+        for quantity in gated
+    ],
+}
+OTHER = {
+    "benchmarks": [],
+    "curves": [{"figure": "batch", "series": "ParT", "x": "jets", "y": "jets/s", "points": [[16, 2.0], [1, 1.0]]}],
+    "numbers": [{"group": "Stages", "name": "reading", "value": 3.5, "unit": "%"}],
+}
+
+
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """`run_benchmarks` where benchmarks give a certain session, tracking in name only; and what was tracked."""
+    """`run_benchmarks` where parts give a certain session or raise, tracking in name only; and what was tracked."""
     tracked = []
 
     class Recorded:
         store, compare = "the store", "the link"
 
-    def run_with(session, reporter=QUIET):
+    def run_with(session=SESSION, reporter=QUIET, *, gates_only=False, **parts):
+        def measured(command, path, *_, **__):
+            part = command[2].removeprefix("benchmarks.")
+            found = {"side_by_side": SIDE_BY_SIDE, **parts}.get(
+                part, OTHER if part == "scaling" else {"benchmarks": []}
+            )
+            if isinstance(found, Exception):
+                raise found
+            path.write_text(json.dumps(found))
+
+        monkeypatch.setattr(throughput, "run_measuring", measured)
         monkeypatch.setattr(throughput, "_run_pytest", lambda _, path, __: path.write_text(json.dumps(session)))
-        return run_benchmarks(reporter=reporter)
+        return run_benchmarks(reporter=reporter, gates_only=gates_only)
 
     monkeypatch.setenv("JETASSAY_WORKSPACE", str(tmp_path))
     monkeypatch.setattr(throughput, "benchmark_files", lambda **_: [])
@@ -143,22 +174,6 @@ def test_a_session_of_one_stage_and_no_facts_has_no_empty_blocks():
     text = render({"benchmarks": [benchmark_of("bench_cka", 5.0, jets=10)]})
     assert text.startswith("jets/s of the stages alone\ncka  5.00 ±5%  10 jets\n")
     assert "not measured" not in text
-
-
-@pytest.mark.parametrize(
-    "content",
-    ["", "[]", "{}", '{"benchmarks": [{"name": "test_it", "extra_info": {}, "stats": {"median": 1, "iqr": 0}}]}'],
-)
-def test_a_file_that_is_no_session_of_ours_is_refused_by_name(tmp_path, content):
-    path = tmp_path / "other.json"
-    path.write_text(content)
-    with pytest.raises(DataError, match=r"other\.json: not written by `make throughput`"):
-        read_session(path)
-
-
-def test_a_missing_session_is_an_error_that_names_the_file(tmp_path):
-    with pytest.raises(DataError, match=r"none\.json: cannot be read: No such file"):
-        read_session(tmp_path / "none.json")
 
 
 def test_a_backbone_that_is_broken_or_without_weights_is_left_out_with_the_reason(tmp_path, monkeypatch):
@@ -210,24 +225,86 @@ def test_a_session_says_what_failed_and_what_could_not_be_measured(measured):
     assert measured["skipped"] == measurable_cards()[1]
 
 
-def test_the_answer_is_the_table_and_where_everything_is(run):
+def test_the_answer_is_the_tables_and_where_everything_is(run):
     run_with, tracked = run
-    text = run_with(SESSION)
-    assert text.startswith(render(SESSION))
-    assert text.endswith(f"json          {tracked[0]}\ntracking      the store\nside by side  the link")
-    assert tracked[0].parent.parts[-2:] == ("reports", "throughput")
+    text, verdicts = run_with()
+    assert text.startswith(render({**SESSION, "quantities": []}))
+    assert render_verdicts(verdicts) in text
+    page = tracked[0].with_name("report.html")
+    assert text.endswith(
+        f"json          {tracked[0]}\npage          {page}\ntracking      the store\nside by side  the link"
+    )
+    assert tracked[0].parent.parent.parts[-2:] == ("reports", "throughput")
+
+
+def test_one_file_holds_what_all_parts_measured_and_the_machine_of_the_first(run):
+    run_with, tracked = run
+    run_with()
+    session = read_session(tracked[0])
+    assert [each["name"] for each in session["benchmarks"]] == [each["name"] for each in SESSION["benchmarks"]]
+    assert len(session["quantities"]) == 15
+    assert (session["curves"], session["numbers"]) == (OTHER["curves"], OTHER["numbers"])
+    assert session["machine_info"] == SESSION["machine_info"]
+    assert {path.stem for path in tracked[0].parent.glob("*.json")} == {*PROGRAMS, "pytest-benchmark", "throughput"}
+
+
+def test_the_page_holds_ratios_curves_tables_and_what_was_not_measured(run):
+    run_with, tracked = run
+    run_with()
+    page = tracked[0].with_name("report.html").read_text()
+    for said in (
+        "fp32 / weaver-padded-256",
+        "Scaling",
+        "Stages",
+        "bench_reading",
+        "sophon: weights missing",
+        "Some Proc",
+    ):
+        assert said in page
+    assert page.count("data:image/png") == 2
+    assert "http" not in page.replace("http-equiv", "")
+
+
+def test_gates_alone_need_one_program(run):
+    run_with, tracked = run
+    text, verdicts = run_with(gates_only=True)
+    assert text.startswith(render_verdicts(verdicts))
+    assert {path.stem for path in tracked[0].parent.glob("*.json")} == {"side-by-side", "throughput"}
+    assert tracked[0].parent.name.endswith("-gates")
 
 
 def test_a_failed_benchmark_is_an_error_and_the_others_are_shown_and_tracked(run):
     run_with, tracked = run
     said = io.StringIO()
-    with pytest.raises(JetAssayError, match=r"1 of 7 benchmarks failed.*\n  bench_wrong: ValueError: no jets"):
+    with pytest.raises(JetAssayError, match=r"2 failed.*\n  bench_wrong: ValueError: no jets\n  memory: exit code 1"):
         run_with(
             {**SESSION, "failed": {"bench_wrong": "ValueError: no jets"}},
             Reporter(console=Console(file=said, soft_wrap=True)),
+            memory=JetAssayError("exit code 1"),
         )
     assert tracked[0].exists()
     assert render(SESSION) in said.getvalue()
+
+
+def test_where_the_gated_program_fails_no_gate_passes_for_met(run):
+    run_with, _ = run
+    with pytest.raises(JetAssayError, match=r"side-by-side: embeddings differ"):
+        run_with(side_by_side=JetAssayError("embeddings differ"))
+    with pytest.raises(JetAssayError, match=r"side-by-side: embeddings differ"):
+        run_with(side_by_side=JetAssayError("embeddings differ"), gates_only=True)
+
+
+def test_ctrl_c_in_a_program_ends_the_run(run):
+    run_with, tracked = run
+    with pytest.raises(InterruptedRunError):
+        run_with(scaling=InterruptedRunError("stopped"))
+    assert tracked == []
+
+
+def test_without_weaver_there_is_nothing_to_compare_with(run, monkeypatch):
+    monkeypatch.setattr(throughput, "find_spec", lambda name: None if name == "weaver" else object())
+    with pytest.raises(ConfigError, match="weaver-core, not installed here"):
+        run[0]()
 
 
 def test_where_no_benchmark_can_run_the_error_says_what_pytest_said(tmp_path):

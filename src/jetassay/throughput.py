@@ -1,6 +1,6 @@
-"""How fast: run `benchmarks/` with pytest-benchmark, keep its JSON, track it, and show it as one table.
+"""How fast: run `benchmarks/`, keep its JSON, draw it as a page, track it, and show it as tables.
 
-The benchmarks run in a process of their own, so that nothing done before weighs on them. A benchmark says in its
+Everything is measured in processes of their own, so that nothing done before weighs on it. A benchmark says in its
 `extra_info` what it is of: `backbone` (none for a stage alone), `batch_size`, `jets` of one round, and `variant` where
 something else differs, such as how jets are batched. `jets_per_s` follows from the median over rounds.
 """
@@ -16,11 +16,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from jetassay.errors import ConfigError, DataError, InterruptedRunError, JetAssayError
+from jetassay.errors import ConfigError, InterruptedRunError, JetAssayError
+from jetassay.gates import Verdict, judge, read_gates, render_verdicts
+from jetassay.measurements import Session, aligned, comparisons_of, describe_machine, merge, read_session
 from jetassay.places import project_root, workspace
 from jetassay.progress import Reporter
+from jetassay.whole_files import whole_file
 
 if TYPE_CHECKING:
     from jetassay.backbones.card import Card
@@ -31,6 +35,7 @@ SEED = 86_421
 
 _LONGEST_WAIT_S = 30.0  # for the benchmarks to write down what is finished, once told to stop
 _KEPT_LINES = 15
+_ALL = "throughput.json"
 _OPTIONS = (
     # in place of the project's own options, which skip benchmarks
     *("-o", "addopts=", "-o", "python_functions=bench_*", "--strict-markers", "--strict-config"),
@@ -39,34 +44,87 @@ _OPTIONS = (
 )
 
 
-def run_benchmarks(*, reporter: Reporter) -> str:
-    """Run every benchmark on one thread, save and track the figures, and give them as text.
+PROGRAMS = MappingProxyType(
+    {
+        "side-by-side": "benchmarks.side_by_side",
+        "architectures": "benchmarks.architectures",
+        "scaling": "benchmarks.scaling",
+        "memory": "benchmarks.memory",
+        "anatomy": "benchmarks.anatomy",
+    }
+)
+"""What is measured beside the pytest-benchmark files: `python -m MODULE FILE.json`, each in a process of its own."""
+
+GATED = "side-by-side"
+"""The program that measures what gates are of."""
+
+
+def run_benchmarks(*, reporter: Reporter, gates_only: bool = False) -> tuple[str, tuple[Verdict, ...]]:
+    """Measure everything, or what has gates alone; save it as JSON and as a page, track it, and give it as text.
 
     Backbones that cannot be loaded are left out, with the reason in JSON and text. Raises `JetAssayError` naming the
     benchmarks that failed, after those that did not were tracked; `InterruptedRunError` on Ctrl-C, after which the JSON
-    of what was finished is kept; `ConfigError` where there is no `benchmarks/` or no pytest-benchmark.
+    of what was finished is kept; `ConfigError` where there is no `benchmarks/`, pytest-benchmark or weaver-core.
     """
+    from jetassay.speed_page import write_speed_page
     from jetassay.tracking.lifecycle import stoppable
     from jetassay.tracking.throughput import record_throughput
 
-    folder = benchmarks_folder()
-    path = new_path()
+    source = benchmarks_folder()
+    gates, folder = read_gates(source / "gates.toml"), new_folder("gates" if gates_only else "")
     with stoppable():
         benchmark_files(reporter=reporter)
         warn_if_busy(reporter)
-        _run_pytest(folder, path, reporter)
-        session = read_session(path)
-        recorded = record_throughput(path, reporter=reporter)
-    where = {"json": str(path), "tracking": recorded.store, "side by side": recorded.compare}
-    text = f"{render(session)}\n\n{aligned(list(where.items()))}"
-    if failed := session.get("failed"):
+        failed = {} if gates_only else _attempt("pytest-benchmark", source, folder, reporter)
+        for name in [GATED] if gates_only else PROGRAMS:
+            failed |= _attempt(name, source, folder, reporter)
+        session = _gather(folder, failed)
+        verdicts = judge(comparisons_of(session), gates) if GATED not in failed else ()
+        page = write_speed_page(session, verdicts, folder=folder).whole()
+        recorded = record_throughput(folder / _ALL, attached=[page], reporter=reporter)
+    where = {
+        "json": str(folder / _ALL), "page": str(page), "tracking": recorded.store, "side by side": recorded.compare,
+    }  # fmt: skip
+    parts = [] if gates_only else [render(session)]
+    parts += [f"{render_verdicts(verdicts)}\n{describe_machine(session)}"] if verdicts else []
+    text = "\n\n".join([*parts, aligned(list(where.items()))])
+    if failed := session["failed"]:
         reporter.line(text)
-        total = len(failed) + len(session["benchmarks"])
         which = "\n".join(f"  {name}: {reason}" for name, reason in failed.items())
-        raise JetAssayError(
-            f"{len(failed)} of {total} benchmarks failed; the others are in {path} and tracked\n{which}"
-        )
-    return text
+        raise JetAssayError(f"{len(failed)} failed; what did not is in {folder} and tracked\n{which}")
+    return text, verdicts
+
+
+def _attempt(name: str, source: Path, folder: Path, reporter: Reporter) -> dict[str, str]:
+    """Measure one part, saving to `folder`; gives its name and the reason where nothing of it could be measured."""
+    path = folder / f"{name}.json"
+    reporter.line(f"measuring: {name}")
+    try:
+        if name in PROGRAMS:
+            run_measuring([sys.executable, "-m", PROGRAMS[name], str(path)], path, reporter, folder=source.parent)
+        else:
+            _run_pytest(source, path, reporter)
+    except InterruptedRunError:
+        raise
+    except JetAssayError as error:
+        return {name: str(error)}
+    return {}
+
+
+def _gather(folder: Path, failed: Mapping[str, str]) -> Session:
+    """All that was measured as one, in the order of measurement; saved beside the parts.
+
+    Raises `JetAssayError` where there are none.
+    """
+    measured = [folder / f"{name}.json" for name in ("pytest-benchmark", *PROGRAMS)]
+    paths = [path for path in measured if path.exists()]
+    if not paths:
+        raise JetAssayError("\n".join(f"{name}: {reason}" for name, reason in failed.items()))
+    session = merge([read_session(path) for path in paths])
+    session["failed"] |= failed
+    with whole_file(folder / _ALL) as path:
+        path.write_text(json.dumps(session, indent=1), encoding="utf-8")
+    return session
 
 
 def benchmark_files(*, reporter: Reporter) -> list[Path]:
@@ -96,27 +154,11 @@ def measurable_cards() -> "tuple[dict[str, Card], dict[str, str]]":
     return cards, reasons
 
 
-def read_session(path: Path) -> dict[str, Any]:
-    """The JSON of pytest-benchmark with our `extra_info`. Raises `DataError` where it is missing or something else."""
-    try:
-        session: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        for each in session["benchmarks"]:
-            each["name"], float(each["extra_info"]["jets_per_s"]), float(each["stats"]["median"]), each["stats"]["iqr"]
-    except OSError as error:
-        raise DataError(
-            f"{path}: cannot be read: {error.strerror}; no benchmark was finished, or none saved"
-        ) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            f"{path}: not written by `make throughput` ({error!r}); remove it and run that again"
-        ) from error
-    return session
-
-
 def render(session: Mapping[str, Any]) -> str:
     """A session as text: backbones by batch size, the stages, what was not measured, and on which machine."""
-    forward = [each for each in session["benchmarks"] if each["extra_info"].get("backbone")]
-    stages = [each for each in session["benchmarks"] if not each["extra_info"].get("backbone")]
+    own = [each for each in session["benchmarks"] if not each["extra_info"].get("beside_peer")]
+    forward = [each for each in own if each["extra_info"].get("backbone")]
+    stages = [each for each in own if not each["extra_info"].get("backbone")]
     blocks = []
     if forward:
         how = "; ".join(dict.fromkeys(_how(each["extra_info"]) for each in forward))
@@ -159,57 +201,29 @@ def _amount(about: Mapping[str, Any]) -> str:
     return ", ".join(word for word in words if word)
 
 
-def describe_machine(session: Mapping[str, Any]) -> str:
-    """Processor, load, versions and commit of a session, as far as it says."""
-    machine = session.get("machine_info") or {}
-    commit = session.get("commit_info") or {}
-    loads = " and ".join(f"{machine[key]:.1f} {when}" for key, when in _LOADS.items() if key in machine)
-    facts = [
-        (machine.get("cpu") or {}).get("brand_raw"),
-        f"{machine['usable_cores']} cores" if "usable_cores" in machine else None,
-        f"load average {loads}" if loads else None,
-        f"torch {machine['torch']}" if "torch" in machine else None,
-        f"commit {commit['id'][:10]}{' and changes' if commit.get('dirty') else ''}" if commit.get("id") else None,
-        str(session.get("datetime", ""))[:19] + " UTC" if session.get("datetime") else None,
-    ]
-    return "; ".join(fact for fact in facts if fact)
-
-
-_LOADS = {"load_before": "before", "load_after": "after"}
-
-
-def aligned(rows: Sequence[Sequence[str]], *, right: Iterable[int] = ()) -> str:
-    """Rows as text: columns two spaces apart; those in `right` end together, the others begin together."""
-    flush = frozenset(right)
-    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
-    lines = [
-        "  ".join(
-            cell.rjust(width) if k in flush else cell.ljust(width)
-            for k, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]
-    return "\n".join(line.rstrip() for line in lines)
-
-
 def benchmarks_folder() -> Path:
     """Where benchmarks are. Raises `ConfigError` where they or pytest-benchmark are missing."""
     folder = project_root() / "benchmarks"
     if not folder.is_dir():
         raise ConfigError(f"{folder}: there is no such folder; benchmarks come with a checkout, not with the package")
-    if find_spec("pytest_benchmark") is None:
-        raise ConfigError("benchmarks need pytest-benchmark, not installed here: pip install 'jetassay[test]'")
+    for module, package in {"pytest_benchmark": "pytest-benchmark", "weaver": "weaver-core"}.items():
+        if find_spec(module) is None:
+            raise ConfigError(f"benchmarks need {package}, not installed here: pip install 'jetassay[test]'")
     return folder
 
 
-def new_path(kind: str = "") -> Path:
-    """A file for what will be measured, named by the hour and the kind. Raises `ConfigError` where none can be."""
-    name = f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%SZ}{kind and f'-{kind}'}.json"
-    path = workspace() / "reports" / "throughput" / name
+def runs_folder() -> Path:
+    """Where every run has a folder of its own, and the baseline lies."""
+    return workspace() / "reports" / "throughput"
+
+
+def new_folder(kind: str = "") -> Path:
+    """A folder for what will be measured, named by the hour and the kind. Raises `ConfigError` where none can be."""
+    path = runs_folder() / f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%SZ}{kind and f'-{kind}'}"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"{path.parent}: cannot be made: {error.strerror}; set JETASSAY_WORKSPACE") from error
+        raise ConfigError(f"{path}: cannot be made: {error.strerror}; set JETASSAY_WORKSPACE") from error
     return path
 
 

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from jetassay.errors import DataError, TrackingError
-from jetassay.tracking.throughput import record_throughput, throughput_metrics
+from jetassay.tracking.throughput import PEERS, peer_metrics, record_throughput, throughput_metrics
 
 
 def bench(name, median, **extra):
@@ -80,6 +80,36 @@ def test_a_variant_tells_apart_what_else_differs():
     assert {"throughput/jets_per_s_b0064", "throughput/jets_per_s_float64_b0064"} <= names
     with pytest.raises(TrackingError, match=r"bench\.json.*extra_info\['variant'\]"):
         throughput_metrics([one, one], where="bench.json, mlp")
+
+
+BESIDE = {
+    "quantities": [
+        {"network": "ParT", "quantity": "2 threads / 1, wall", "unit": "GFLOP/s", "ours": [2, 4, 9], "peer": [2, 2, 1]}
+    ],
+    "curves": [{"figure": "by batch", "series": "ParT", "x": "jets", "y": "jets/s", "points": [[1, 10.0], [16, 20.0]]}],
+    "numbers": [{"group": "Memory", "name": "ParT packed", "value": 512.0, "unit": "MiB"}],
+}
+
+
+def test_ratios_curves_and_numbers_are_a_run_of_their_own_with_the_page(session, tracking, reporter, tmp_path):
+    page = tmp_path / "throughput.html"
+    page.write_text("<p>a page</p>")
+    recorded = record_throughput(session(**BESIDE), attached=[page], reporter=reporter)
+    run_id = recorded.runs[PEERS]
+    assert tracking.client.get_run(run_id).data.metrics == {
+        "ratio_ParT/2_threads_over_1_wall": 2.0,
+        "Memory/ParT_packed": 512.0,
+        "curve_by_batch/ParT": 20.0,
+    }
+    history = tracking.client.get_metric_history(run_id, "curve_by_batch/ParT")
+    assert {point.step: point.value for point in history} == {1: 10.0, 16: 20.0}
+    assert {each.path for each in tracking.client.list_artifacts(run_id)} == {"bench.json", "throughput.html"}
+    assert [each.path for each in tracking.client.list_artifacts(recorded.runs["mlp"])] == ["bench.json"]
+
+
+def test_two_numbers_of_one_name_are_refused():
+    with pytest.raises(TrackingError, match="two numbers would be tracked as 'Memory/ParT_packed'"):
+        peer_metrics({"numbers": BESIDE["numbers"] * 2})
 
 
 @pytest.mark.parametrize(

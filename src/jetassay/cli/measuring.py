@@ -217,17 +217,34 @@ def throughput(
     ] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Measure jets per second. Runs `benchmarks/` and weaver-core side by side, saves JSON and logs it to MLflow."""
-    from jetassay.gates import enforce, run_side_by_side
+    """Measure speed and memory, beside weaver-core too. Writes JSON and a page, and logs to MLflow."""
+    from jetassay.gates import enforce
     from jetassay.throughput import run_benchmarks
 
-    reporter = Reporter(quiet=quiet)
-    if not gates:
-        print(run_benchmarks(reporter=reporter), end="\n\n")
-    text, verdicts = run_side_by_side(reporter=reporter)
+    text, verdicts = run_benchmarks(reporter=Reporter(quiet=quiet), gates_only=gates)
     print(text)
     if gates:
         enforce(verdicts)
+
+
+@command("jetassay throughput-compare --baseline before.json", name="throughput-compare")
+def throughput_compare(
+    measured: Annotated[
+        Path | None, typer.Option("--run", help="A run's throughput.json; the newest run if not given.")
+    ] = None,
+    baseline: Annotated[Path | None, typer.Option(help="What to compare with; the kept baseline if not given.")] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the run as the baseline; nothing is compared.")] = False,
+) -> None:
+    """Show what became slower than the baseline, as ratios, and fail beyond the limit. Nothing is measured."""
+    from jetassay.baselines import compare_runs, keep_baseline
+    from jetassay.slower import enforce_speed
+
+    if keep:
+        print(keep_baseline(measured))
+        return
+    text, changes, limit = compare_runs(measured, baseline=baseline)
+    print(text)
+    enforce_speed(changes, limit=limit)
 
 
 @command("jetassay train-mini mlp", name="train-mini")

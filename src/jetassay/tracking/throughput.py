@@ -1,4 +1,6 @@
-"""What pytest-benchmark measured, as MLflow runs: one for each backbone, and one for the stages alone.
+"""What `make throughput` measured, as MLflow runs: one for each backbone, one for the stages alone, one of the rest.
+
+The rest are ratios to peers, curves and single numbers, as `benchmarks/rounds.py` saves them.
 
 A benchmark says in its `extra_info` what it is of: `backbone` (none for a stage alone), `batch_size`, either
 `jets_per_s` or `jets` (of one round, which with the median gives the rate), and `variant` where something else differs.
@@ -6,9 +8,10 @@ A benchmark says in its `extra_info` what it is of: `backbone` (none for a stage
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from jetassay.errors import DataError, TrackingError
@@ -21,6 +24,7 @@ from jetassay.tracking.views import compare_link
 from jetassay.tracking.writing import log_files, plain_metrics, provenance_tags
 
 STAGES = "stages"  # the run of what belongs to no backbone
+PEERS = "beside-peers"  # the run of ratios to peers, curves and single numbers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +43,10 @@ class RecordedThroughput:
         return compare_link(self.experiment_id, list(self.runs.values()), base=self.base)
 
 
-def record_throughput(path: Path, *, reporter: Reporter) -> RecordedThroughput:
-    """Track the JSON file of a pytest-benchmark session; a file that was tracked already adds nothing.
+def record_throughput(path: Path, *, attached: Sequence[Path] = (), reporter: Reporter) -> RecordedThroughput:
+    """Track a JSON file of measurements; a file that was tracked already adds nothing.
+
+    attached: more files for the artifacts of the run of ratios, such as the page
 
     Raises `DataError` where the file is not such a file, `TrackingError` where runs cannot be recorded.
     """
@@ -49,6 +55,8 @@ def record_throughput(path: Path, *, reporter: Reporter) -> RecordedThroughput:
     for each in session["benchmarks"]:
         grouped.setdefault(each["extra_info"].get("backbone") or STAGES, []).append(each)
     metrics = {name: throughput_metrics(benchmarks, where=f"{path}, {name}") for name, benchmarks in grouped.items()}
+    if found_beside := peer_metrics(session, where=str(path)):
+        metrics[PEERS] = found_beside
     tracking = open_tracking(reporter=reporter)
     runs: dict[str, str] = {}
     written = 0
@@ -56,10 +64,11 @@ def record_throughput(path: Path, *, reporter: Reporter) -> RecordedThroughput:
         sweep(tracking, reporter=reporter)
         found = tracking.find(f"tags.result_digest = '{digest}' AND attributes.status = 'FINISHED'")
         known = {run.data.tags.get("backbone"): str(run.info.run_id) for run in found}
-        for name in grouped:
+        for name, measured in metrics.items():
             if name not in known:
+                files = [path, *(attached if name == PEERS else ())]
                 known[name] = _write(
-                    tracking, name, metrics[name], path, {**_tags(session), "result_digest": digest}, reporter
+                    tracking, name, measured, files, {**_tags(session), "result_digest": digest}, reporter
                 )
                 written += 1
             runs[name] = known[name]
@@ -98,14 +107,45 @@ def throughput_metrics(benchmarks: list[dict[str, Any]], *, where: str = "") -> 
     return [*plain_metrics({**numbers, **best}), *curve]
 
 
+def peer_metrics(session: Mapping[str, Any], *, where: str = "") -> list[Metric]:
+    """Ratios to peers by network, curves by step, and single numbers by table.
+
+    Raises `TrackingError` where two would have one name.
+    """
+    numbers: dict[str, float] = {}
+    for each in session.get("quantities") or ():
+        words = str(each["quantity"]).replace(" / ", "_over_").replace(", ", "_")
+        _add(
+            numbers,
+            f"ratio_{clean(each['network'])}/{clean(words)}",
+            median(each["ours"]) / median(each["peer"]),
+            where,
+        )
+    for each in session.get("numbers") or ():
+        _add(numbers, f"{clean(each['group'])}/{clean(each['name'])}", float(each["value"]), where)
+    curves = [
+        metric
+        for each in session.get("curves") or ()
+        for x, y in each["points"]
+        for metric in plain_metrics({f"curve_{clean(each['figure'])}/{clean(each['series'])}": y}, step=int(x))
+    ]
+    return [*plain_metrics(numbers), *curves]
+
+
+def _add(numbers: dict[str, float], name: str, value: float, where: str) -> None:
+    if name in numbers:
+        raise TrackingError(f"{where}: two numbers would be tracked as '{name}'; give one of them another name")
+    numbers[name] = value
+
+
 def _write(
-    tracking: Tracking, name: str, metrics: list[Metric], path: Path, tags: Mapping[str, str], reporter: Reporter
+    tracking: Tracking, name: str, metrics: list[Metric], files: list[Path], tags: Mapping[str, str], reporter: Reporter
 ) -> str:
     own = {"kind": "throughput", "backbone": name, "current": "true", **identity_tags()}
     run_id = tracking.create_run(f"throughput {name}", {**tags, **own})
     with closing(tracking, run_id, reporter=reporter):
         tracking.log(run_id, metrics=metrics)
-        log_files(tracking, run_id, [path])
+        log_files(tracking, run_id, files)
     return run_id
 
 
