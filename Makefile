@@ -48,8 +48,8 @@ ui: $(READY)  ## open MLflow's comparison of all runs, local and light
 throughput: $(READY)  ## speed, memory and scaling of every card and stage, weaver-core beside them: JSON, a page, MLflow
 	@$(BIN)/jetassay throughput
 
-throughput-compare: $(READY)  ## what became slower than the kept baseline (jetassay throughput-compare --keep keeps one)
-	@$(BIN)/jetassay throughput-compare
+throughput-compare: $(READY)  ## what became slower than the kept baseline (jetassay throughput --keep keeps one)
+	@$(BIN)/jetassay throughput --compare
 
 throughput-gates: $(READY)  ## weaver-core side by side; fails where ours is slower than benchmarks/gates.toml asks for
 	@$(BIN)/jetassay throughput --gates

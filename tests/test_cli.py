@@ -30,7 +30,6 @@ COMMANDS = [
     "report",
     "ui",
     "throughput",
-    "throughput-compare",
     "train-mini",
 ]
 

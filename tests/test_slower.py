@@ -3,8 +3,10 @@
 import json
 
 import pytest
+from typer.testing import CliRunner
 
 from jetassay.baselines import compare_runs, keep_baseline
+from jetassay.cli import app
 from jetassay.errors import ConfigError, DataError, JetAssayError
 from jetassay.slower import changes_between, enforce_speed, render_changes
 
@@ -143,7 +145,7 @@ def test_the_newest_run_is_kept_where_none_is_named(workspace):
 
 
 def test_without_a_baseline_the_error_says_how_to_keep_one(workspace):
-    with pytest.raises(ConfigError, match="jetassay throughput-compare --keep"):
+    with pytest.raises(ConfigError, match="jetassay throughput --keep"):
         compare_runs()
 
 
@@ -151,3 +153,24 @@ def test_without_a_run_the_error_says_how_to_make_one(tmp_path, monkeypatch):
     monkeypatch.setenv("JETASSAY_WORKSPACE", str(tmp_path))
     with pytest.raises(DataError, match="no run of `make throughput` is here"):
         keep_baseline()
+
+
+def test_the_command_keeps_compares_and_exits_with_one_where_something_is_slower(workspace):
+    first, second = (workspace / name / "throughput.json" for name in ("2026-01-01", "2026-01-02"))
+    assert call("--keep").output.strip() == str(workspace / "baseline.json")
+    assert call("--compare").exit_code == 0
+    slower = call("--compare", "--baseline", str(first))
+    assert slower.exit_code == 1
+    assert "bench_reading: 0.50 of the baseline" in slower.output
+    assert call("--compare", "--baseline", str(second.with_name("none.json"))).exit_code == 1
+
+
+@pytest.mark.parametrize("words", [("--keep", "--compare"), ("--gates", "--keep"), ("--baseline", "some.json")])
+def test_options_that_exclude_each_other_are_refused_before_anything_is_measured(workspace, words):
+    refused = call(*words)
+    assert refused.exit_code == 1
+    assert "choose one of --gates, --keep and --compare" in refused.output
+
+
+def call(*words):
+    return CliRunner().invoke(app, ["throughput", *words], catch_exceptions=False)

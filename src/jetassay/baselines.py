@@ -28,9 +28,7 @@ def compare_runs(measured: Path | None = None, *, baseline: Path | None = None) 
     """
     kept = baseline or runs_folder() / _BASELINE
     if baseline is None and not kept.exists():
-        raise ConfigError(
-            f"{kept}: no baseline was kept; keep the newest run as one: jetassay throughput-compare --keep"
-        )
+        raise ConfigError(f"{kept}: no baseline was kept; keep the newest run as one: jetassay throughput --keep")
     before, after = read_session(kept), read_session(measured or newest_run(runs_folder()))
     limit = read_gates(benchmarks_folder() / "gates.toml").slower_below
     changes = changes_between(before, after)

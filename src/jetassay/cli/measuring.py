@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from jetassay.cli.app import Device, Force, Quiet, TrustCode, command, width
+from jetassay.errors import ConfigError
 from jetassay.progress import Reporter
 
 
@@ -215,36 +216,35 @@ def throughput(
     gates: Annotated[
         bool, typer.Option("--gates", help="Only ParT and Sophon beside weaver-core; fail where a gate is missed.")
     ] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Measure nothing: keep the last run as the baseline.")] = False,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Measure nothing: the last run beside the baseline; fail where slower.")
+    ] = False,
+    baseline: Annotated[Path | None, typer.Option(help="With --compare: a run's throughput.json as baseline.")] = None,
     quiet: Quiet = False,
 ) -> None:
     """Measure speed and memory, beside weaver-core too. Writes JSON and a page, and logs to MLflow."""
-    from jetassay.gates import enforce
-    from jetassay.throughput import run_benchmarks
-
-    text, verdicts = run_benchmarks(reporter=Reporter(quiet=quiet), gates_only=gates)
-    print(text)
-    if gates:
-        enforce(verdicts)
-
-
-@command("jetassay throughput-compare --baseline before.json", name="throughput-compare")
-def throughput_compare(
-    measured: Annotated[
-        Path | None, typer.Option("--run", help="A run's throughput.json; the newest run if not given.")
-    ] = None,
-    baseline: Annotated[Path | None, typer.Option(help="What to compare with; the kept baseline if not given.")] = None,
-    keep: Annotated[bool, typer.Option("--keep", help="Keep the run as the baseline; nothing is compared.")] = False,
-) -> None:
-    """Show what became slower than the baseline, as ratios, and fail beyond the limit. Nothing is measured."""
-    from jetassay.baselines import compare_runs, keep_baseline
-    from jetassay.slower import enforce_speed
-
+    if gates + keep + compare > 1 or (baseline and not compare):
+        raise ConfigError("choose one of --gates, --keep and --compare; --baseline goes with --compare")
     if keep:
-        print(keep_baseline(measured))
-        return
-    text, changes, limit = compare_runs(measured, baseline=baseline)
-    print(text)
-    enforce_speed(changes, limit=limit)
+        from jetassay.baselines import keep_baseline
+
+        print(keep_baseline())
+    elif compare:
+        from jetassay.baselines import compare_runs
+        from jetassay.slower import enforce_speed
+
+        text, changes, limit = compare_runs(baseline=baseline)
+        print(text)
+        enforce_speed(changes, limit=limit)
+    else:
+        from jetassay.gates import enforce
+        from jetassay.throughput import run_benchmarks
+
+        text, verdicts = run_benchmarks(reporter=Reporter(quiet=quiet), gates_only=gates)
+        print(text)
+        if gates:
+            enforce(verdicts)
 
 
 @command("jetassay train-mini mlp", name="train-mini")
