@@ -54,6 +54,20 @@ def test_every_rejection_has_its_counts_and_an_interval_or_a_limit(outcome):
     assert (rejections["value"].notna() | rejections["low"].notna()).all()
 
 
+def test_the_jets_that_are_shown_are_read_again_as_they_were_embedded(outcome):
+    tables = outcome.results.tables
+    jets, shown, parts = (tables[name] for name in ("test_jets", "shown_jets", "shown_constituents"))
+    assert set(parts["jet"]) == set(shown["jet"])
+    multiplicity = jets.set_index("jet")["multiplicity"]
+    assert (parts.groupby("jet").size() == multiplicity[parts["jet"].unique()]).all()
+    best = shown[shown["why"] == "signal, surest"].merge(tables["probe_logits"], on=["backbone", "jet"])
+    assert (jets.set_index("jet").loc[best["jet"], "label"] == "Hbb").all()
+    signal = jets.loc[jets["label"] == "Hbb", "jet"]
+    logits = tables["probe_logits"][tables["probe_logits"]["jet"].isin(signal)]
+    assert best.set_index("backbone")["Hbb"].to_dict() == logits.groupby("backbone")["Hbb"].max().to_dict()
+    assert not jets.duplicated(["file", "entry"]).any()
+
+
 def test_an_inner_layer_is_a_row_of_its_own_with_its_layer_beside_it(outcome):
     probed = outcome.results.frame.query("task == 'probe' and metric == 'auc'")
     found = dict(

@@ -11,6 +11,7 @@ from jetassay.layering import embed_layers, layered
 from jetassay.progress import Reporter
 from jetassay.report.results import Results
 from jetassay.scoring import results_of, score_all
+from jetassay.showing import show_jets
 from jetassay.steps import embed_all, embed_finite, find_jets, load_backbones, measure_throughput, split_jets
 from jetassay.suite import Suite
 from jetassay.tasks.further import require_tasks
@@ -80,6 +81,8 @@ def run_suite(suite: Suite, *, device: str = "cpu", reporter: Reporter) -> Suite
                 audited = audit_all(suite, sound, dataset=dataset, splits=splits, embedded=embedded, reporter=reporter)
                 for name, findings in audited.items():
                     scored.take(outcome_of(findings), task="audit", backbone=name)
+            with clock("jets to look at"):
+                scored.tables |= show_jets(suite, scored.tables, embedded, dataset, splits, reporter=reporter)
             with clock("throughput"):
                 scored.scores += measure_throughput(suite, sound, dataset, splits, reporter=reporter)
             provenance = provenance_of(suite, dataset, sound, embedded, clock=clock, device=device)
@@ -88,7 +91,7 @@ def run_suite(suite: Suite, *, device: str = "cpu", reporter: Reporter) -> Suite
             results.save()
             with clock("report"):
                 page = results.draw()
-                reporter.line(f"report: {page}")
+                reporter.line(f"report: {page.path}")
             require_no_leak(audited)
             require_plausible(scored.scores)
             with clock("tracking"):
