@@ -6,7 +6,7 @@ READY := .venv/.ready
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-deps
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock audit-dependencies bench test test-slow test-browser lint ui throughput throughput-compare throughput-gates report train-mini clean
+.PHONY: help setup lock audit-dependencies bench test test-slow test-browser lint ui throughput throughput-compare throughput-gates report docs train-mini clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 26
@@ -57,8 +57,11 @@ throughput-gates: $(READY)  ## weaver-core side by side; fails where ours is slo
 report: $(READY)  ## draw the report of SUITE again from its stored scores
 	@$(BIN)/jetassay report $(SUITE)
 
+docs: $(READY)  ## the documentation as a site: site/index.html opens from the disk
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet && echo "open site/index.html"
+
 train-mini: $(READY)  ## train the weights that ship, from simulation to card
 	@$(BIN)/jetassay train-mini
 
 clean:  ## remove the environment and caches of tools; runs, reports and the jet cache stay
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks build dist
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks build dist site

@@ -142,6 +142,7 @@ def provenance_of(
     own = {
         "seen_in_training": seen_jets(backbones, dataset),
         "roles": {name: each.card.role for name, each in backbones.items()},
+        "cards": {name: each.card.digest() for name, each in backbones.items()},
     }
     return own | collect_provenance(
         parameters={**suite.model_dump(mode="json"), "device": device},

@@ -10,7 +10,7 @@ from jetassay.report.sections.missing import MISSING, UNDEFINED
 from jetassay.report.sections.provenance import flat
 from jetassay.report.stored import Stored
 
-_ORDER = ("task versions", "data", "weights", "git", "versions", "parameters", "seed", "threads", "machine")
+_ORDER = ("task versions", "data", "weights", "cards", "git", "versions", "parameters", "seed", "threads", "machine")
 """What numbers depend on most comes first; anything else follows."""
 
 _TASKS = "task versions."

@@ -154,9 +154,10 @@ def _record(record: SuiteRecord, opened: SuiteRun, tracking: Tracking) -> Record
     there = len(wanted) + 1 - written - is_new
     reporter.line(f"tracking: {written + is_new} runs written, {there} were there already")
     if missing:
+        limits = sum(name.startswith("rejection") or "_rejection" in name for name in missing)
         reporter.line(
-            f"tracking: {len(missing)} scores without a value are no metrics. Most are rejections with no background "
-            "jet left: their limit is the metric `rejection..._low`. The tag `missing` of each run names them"
+            f"tracking: {len(missing)} scores without a value are no metrics, {limits} of them rejections with no "
+            "background jet left, whose limit is the metric `rejection..._low`; the tag `missing` of a run names them"
         )
     columns = leaderboard_names({name: None for each in named.values() for name in each.numbers})
     return Recorded(

@@ -1,0 +1,34 @@
+"""For the API pages: lines such as `offsets: int64 (J + 1,)` of a docstring become a list, as they are meant."""
+
+import re
+
+import griffe
+
+_NAMED = re.compile(r"^([a-z_][\w.]*(?:, [a-z_][\w.]*)*): +(\S.*)$")
+
+
+class NamedLines(griffe.Extension):
+    """Rewrites every docstring that is read."""
+
+    def on_object(self, *, obj: griffe.Object, **_: object) -> None:
+        if obj.docstring is not None:
+            obj.docstring.value = listed(obj.docstring.value)
+
+
+def listed(text: str) -> str:
+    """`text` with every paragraph that is made of named lines, and of their continuations, as a list."""
+    return "\n\n".join(_paragraph(each) for each in text.split("\n\n"))
+
+
+def _paragraph(text: str) -> str:
+    lines = text.split("\n")
+    if not all(_NAMED.match(line) or line.startswith(" ") for line in lines) or lines[0].startswith(" "):
+        return text
+    items: list[str] = []
+    for line in lines:
+        found = _NAMED.match(line)
+        if found:
+            items.append(f"- `{found[1]}`: {found[2]}")
+        else:
+            items[-1] += f" {line.strip()}"
+    return "\n".join(items)
