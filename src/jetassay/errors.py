@@ -1,8 +1,16 @@
 """Errors that a user may see. Each message says what was wrong, where, and what to do."""
 
+from jetassay.masking import mask
+
 
 class JetAssayError(Exception):
-    """Base of every error that jetassay raises on purpose; the command line prints it without a traceback."""
+    """Base of every error that jetassay raises on purpose; the command line prints it without a traceback.
+
+    Credentials in the message are masked, whatever it quotes.
+    """
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(mask(each) if isinstance(each, str) else each for each in args))
 
 
 class DataError(JetAssayError):

@@ -33,6 +33,11 @@ def workspace() -> Path:
     return Path.cwd() if root.name == "_data" else root
 
 
+def within(path: Path, root: Path) -> bool:
+    """Whether `path` lies in or below `root`, wherever links on the way lead."""
+    return path.resolve().is_relative_to(root.resolve())
+
+
 def cache_folder() -> Path:
     """Simulated jets, fetched weights and embeddings: `JETASSAY_CACHE`, else the user's cache folder."""
     chosen = os.environ.get("JETASSAY_CACHE")

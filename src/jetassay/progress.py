@@ -15,6 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.progress_bar import ProgressBar
 from rich.text import Text
 
+from jetassay.masking import mask
+
 _PLAIN_INTERVAL_S = 10.0
 _SHORTEST_BAR, _LONGEST_BAR = 4, 40
 _TIME_WIDTH = len("about 59.9 min left")
@@ -43,11 +45,11 @@ class Reporter:
     def line(self, text: str) -> None:
         """One plain line."""
         if not self.quiet:
-            self.console.print(text, markup=False)
+            self.console.print(mask(text), markup=False)
 
     def warning(self, text: str) -> None:
         """A line that is shown even when quiet."""
-        self.console.print(f"warning: {text}", style="yellow", markup=False)
+        self.console.print(f"warning: {mask(text)}", style="yellow", markup=False)
 
     @contextmanager
     def bar(self, label: str, total: int, *, unit: str = "jets") -> Iterator["Bar"]:

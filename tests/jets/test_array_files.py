@@ -72,18 +72,53 @@ def test_arrays_of_python_objects_are_never_read(tmp_path):
     source.close()
 
 
-def test_names_of_columns_that_ask_for_code_are_not_run(tmp_path):
-    class Bomb:
-        def __reduce__(self):
-            return (open, (str(tmp_path / "ran"), "w"))
-
-    path = tmp_path / "jets.h5"
+def _pandas_table(path, kind):
+    """A file as pandas lays it out, with the given bytes for the names of its three columns."""
     with h5py.File(path, "w") as file:
         group = file.create_group("table")
         group.attrs["pandas_type"] = np.bytes_("frame_table")
-        kind = np.dtype([("values_block_0", "f4", (3,))])
-        table = group.create_dataset("table", data=np.zeros(5, kind))
-        table.attrs["values_block_0_kind"] = np.void(pickle.dumps(Bomb()))
+        table = group.create_dataset("table", data=np.zeros(5, np.dtype([("values_block_0", "f4", (3,))])))
+        table.attrs["values_block_0_kind"] = np.void(kind)
+    return path
+
+
+@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize("names", [["pt", "eta", "phi"], [0, 1, 300], ["a", "b", "a b \u03b7"]])
+def test_names_of_columns_are_read_from_every_protocol_of_pickle(tmp_path, protocol, names):
+    source = open_source(_pandas_table(tmp_path / "jets.h5", pickle.dumps(names, protocol)), tree="table")
+    assert source.numbers == tuple(map(str, names))
+    source.close()
+
+
+def test_a_name_that_the_pickle_only_refers_to_is_read_too(tmp_path):
+    kind = pickle.dumps([name := "p_t", "eta", name], 4)
+    assert kind.count(b"p_t") == 1
+    source = open_source(_pandas_table(tmp_path / "jets.h5", kind), tree="table")
+    assert source.numbers == ("p_t", "eta")  # three names for three columns, as pandas gives them
+    source.close()
+
+
+class _Bomb:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (self.path, "w"))
+
+
+@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize("place", [0, 2])
+def test_names_of_columns_that_ask_for_code_are_refused_and_nothing_runs(tmp_path, protocol, place):
+    names = ["pt", "eta"]
+    names.insert(place, _Bomb(str(tmp_path / "ran")))
+    path = _pandas_table(tmp_path / "jets.h5", pickle.dumps(names, protocol))
+    with pytest.raises(DataError, match="which is never run; write the file again with plain names"):
+        open_source(path, tree="table")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_pickle_that_is_no_list_gives_no_names_and_nothing_runs(tmp_path):
+    path = _pandas_table(tmp_path / "jets.h5", pickle.dumps(_Bomb(str(tmp_path / "ran")), 0))
     source = open_source(path, tree="table")
     assert source.numbers == ("values_block_0[0]", "values_block_0[1]", "values_block_0[2]")
     source.close()

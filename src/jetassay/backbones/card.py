@@ -3,13 +3,16 @@
 import hashlib
 import json
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, PrivateAttr, model_validator
 
 from jetassay.errors import ConfigError
 from jetassay.jets.labels import LABEL_LISTS
+from jetassay.masking import has_secret
+from jetassay.places import within
 from jetassay.records import Record, parse_record, read_toml
 
 LAYER_NAME = r"[a-z0-9]+(-[a-z0-9]+)*"
@@ -48,6 +51,10 @@ class Weights(Record):
             raise ValueError("weights come either from `file` in the card's folder or from `urls`")
         if self.file is not None and (Path(self.file).is_absolute() or ".." in Path(self.file).parts):
             raise ValueError(f"`file` must stay inside the card's folder, not {self.file}")
+        if self.urls and PurePosixPath(urlsplit(self.urls[0]).path).name in {"", ".."}:
+            raise ValueError(f"the first of `urls` must end with the name of a file, not {self.urls[0]}")
+        if any(has_secret(url) for url in self.urls):
+            raise ValueError("`urls` hold a user name, password or token; credentials do not belong in a card")
         return self
 
 
@@ -139,6 +146,19 @@ class Card(Record):
     def folder(self) -> Path | None:
         """Where the card was read from; its weights may lie there. None for a card made in code."""
         return self._folder
+
+    def inside(self, name: str) -> Path:
+        """The place of a file in the card's folder.
+
+        Raises `ConfigError` for a name that leads out of it, by itself or through a link, and without a folder.
+        """
+        if self._folder is None:
+            raise ConfigError(f"{self.name}: the card was not read from a folder, so there is no file '{name}'")
+        parts = PurePosixPath(name)
+        place = self._folder / parts
+        if not name or parts.is_absolute() or ".." in parts.parts or not within(place, self._folder):
+            raise ConfigError(f"{self._folder / 'card.toml'}: '{name}' must stay inside the card's folder")
+        return place
 
     @property
     def label_names(self) -> tuple[str, ...]:

@@ -1,7 +1,5 @@
 """The feature set that a card names: one of the registry, or a weaver data configuration in the card's own folder."""
 
-from pathlib import Path, PurePosixPath
-
 from jetassay.backbones.card import Card
 from jetassay.errors import ConfigError
 from jetassay.features.recipe import FeatureSet
@@ -28,14 +26,4 @@ def data_configuration(card: Card) -> WeaverConfig:
     """The weaver data configuration that the card's feature set is. Raises `ConfigError` where it is none."""
     if not card.feature_set.startswith(FILE):
         raise ConfigError(f"{card.name}: feature_set must be '{FILE}NAME.yaml', not '{card.feature_set}'")
-    return read_weaver_config(file_of(card, card.feature_set.removeprefix(FILE)))
-
-
-def file_of(card: Card, name: str) -> Path:
-    """A file beside the card. Raises `ConfigError` where the name leads out of its folder, or there is none."""
-    if card.folder is None:
-        raise ConfigError(f"{card.name}: the card was not read from a folder, so there is no file '{name}'")
-    inside = PurePosixPath(name)
-    if inside.is_absolute() or ".." in inside.parts or not name:
-        raise ConfigError(f"{card.folder / 'card.toml'}: '{name}' must stay inside the card's folder")
-    return card.folder / inside
+    return read_weaver_config(card.inside(card.feature_set.removeprefix(FILE)))

@@ -16,7 +16,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from jetassay.backbones.card import Card
-from jetassay.backbones.feature_sets import data_configuration, file_of
+from jetassay.backbones.feature_sets import data_configuration
 from jetassay.backbones.loading import TorchBackbone, torch_device
 from jetassay.backbones.part import ParticleTransformer
 from jetassay.backbones.trust import run_file
@@ -53,13 +53,13 @@ def load(
 
     Raises `TrustError` without it, `ConfigError` and `WeightsError` as `load_backbone` does.
     """
-    given = parse_record(card.parameters, NetworkFile, path=file_of(card, "card.toml"))
+    given = parse_record(card.parameters, NetworkFile, path=card.inside("card.toml"))
     config = data_configuration(card)
     if hashlib.sha256(config.path.read_bytes()).hexdigest() != given.data_config_sha256:
         raise ConfigError(f"{card.name}: {config.path} was changed since the backbone was added; add it again")
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(card.seed or 0)
-        path = file_of(card, given.network)
+        path = card.inside(given.network)
         network = make_network(path, config, given, owner=card.name, reporter=reporter)
     module = WeaverLayout(network, config, embedding=given.embedding)
     if card.weights is not None:

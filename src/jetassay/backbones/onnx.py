@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 
 from jetassay.backbones.card import Card
 from jetassay.backbones.checks import check_batch, check_finite, check_widths
-from jetassay.backbones.feature_sets import feature_set_of, file_of
+from jetassay.backbones.feature_sets import feature_set_of
 from jetassay.backbones.protocol import Output
 from jetassay.backbones.weights import locate_weights
 from jetassay.errors import ConfigError, DataError, WeightsError
@@ -83,7 +83,7 @@ def load(
     Runtime, or the provider, is not there, or another type than float32 is asked for.
     """
     del reporter
-    given = parse_record(card.parameters, OnnxLayout, path=file_of(card, "card.toml"))
+    given = parse_record(card.parameters, OnnxLayout, path=card.inside("card.toml"))
     if dtype != "float32":
         raise ConfigError(f"{card.name}: an ONNX file computes in its own type, not in {dtype}; ask for float32")
     if card.untrained_twin_of is not None:

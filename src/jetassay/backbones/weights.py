@@ -1,10 +1,10 @@
 """Weights: where a card's file is, whether it is the right one, and what is inside. Never runs what a file holds."""
 
 import hashlib
-import pickle
 import shlex
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
+from pickle import UnpicklingError  # what torch raises where a file holds more than tensors
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -39,7 +39,7 @@ def weights_path(card: Card) -> Path:
     if weights.file is not None:
         if card.folder is None:
             raise WeightsError(f"{card.name}: the card was not read from a folder, so give the weights' file itself")
-        return card.folder / weights.file
+        return card.inside(weights.file)
     return cache_folder() / "weights" / card.name / PurePosixPath(urlsplit(weights.urls[0]).path).name
 
 
@@ -160,7 +160,7 @@ def _read_checkpoint(path: Path) -> "dict[str, Tensor]":
 
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
+    except UnpicklingError as error:
         raise WeightsError(
             f"{path}: refused, because reading it would run code that the file brings along, or it is no checkpoint: "
             f"{_reason(error)} Ask for a plain state dictionary or a safetensors file"

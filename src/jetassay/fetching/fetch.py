@@ -17,6 +17,7 @@ from jetassay.fetching.plan import Plan, by_hand, plan_dataset, plan_weights
 from jetassay.fetching.remote import RemoteFile
 from jetassay.fetching.verify import KINDS, difference, digests
 from jetassay.jets.catalogue import dataset_cards
+from jetassay.masking import mask
 from jetassay.progress import Reporter
 from jetassay.whole_files import whole_file
 
@@ -202,7 +203,7 @@ def _note(plan: Plan, file: RemoteFile, path: Path, found: dict[str, str], *, so
         update={
             "size": status.st_size,
             "checks": {**before.checks, **{kind: found[kind] for kind in KINDS}},
-            "source": source or None,
+            "source": mask(source) or None,
             "mtime_ns": status.st_mtime_ns,
         }
     )

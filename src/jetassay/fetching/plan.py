@@ -19,6 +19,7 @@ from jetassay.fetching.listing import Hosts, ask_publisher, ask_sizes, join, sho
 from jetassay.fetching.lock import Lock, read_lock, with_checks
 from jetassay.fetching.remote import RemoteFile, choose, expand, is_pattern, safe_name, shown_size
 from jetassay.jets.catalogue import DatasetCard, Source, fetched_folder
+from jetassay.masking import mask
 
 State = Literal["unpacked", "here", "missing"]
 _SHOWN = 12
@@ -131,7 +132,7 @@ def describe(plan: Plan) -> str:
         state: str = plan.state(file)
         if state == "missing" and part:
             state = f"{shown_size(part)} are here"
-        rows.append((file.name, shown_size(file.size), state, str(file.local or next(iter(file.urls), "?"))))
+        rows.append((file.name, shown_size(file.size), state, mask(str(file.local or next(iter(file.urls), "?")))))
     widths = [max(len(row[k]) for row in rows) for k in range(3)]
     lines = [
         f"{row[0].ljust(widths[0])}  {row[1].rjust(widths[1])}  {row[2].ljust(widths[2])}  {row[3]}" for row in rows
@@ -153,7 +154,7 @@ def describe(plan: Plan) -> str:
 def by_hand(name: str, files: Sequence[RemoteFile], output: Path) -> str:
     """Commands that do the same without this program."""
     commands = [
-        f"    curl -fL -C - --create-dirs -o {shlex.quote(str(output / file.name))} {shlex.quote(file.urls[0])}"
+        f"    curl -fL -C - --create-dirs -o {shlex.quote(str(output / file.name))} {shlex.quote(mask(file.urls[0]))}"
         for file in files
         if file.urls
     ]
@@ -249,7 +250,13 @@ def _sized(files: list[RemoteFile], *, plain_http: bool) -> tuple[RemoteFile, ..
 
 def _folder(source: str) -> Path | None:
     """The folder that the user named; None for an address. Raises `FetchError` for neither."""
-    if urlsplit(source).scheme in {"http", "https"}:
+    parts = urlsplit(source)
+    if parts.scheme in {"http", "https"}:
+        if parts.query or parts.fragment:
+            raise FetchError(
+                f"--from {source}: names are put behind the address, so it must end before any ? or #; fetch files "
+                "that need a signed address by hand, and give their folder"
+            )
         return None
     folder = Path(source).expanduser()
     if not folder.is_dir():

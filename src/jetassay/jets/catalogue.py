@@ -14,6 +14,7 @@ from jetassay.jets.classes import CLASS_NAMES
 from jetassay.jets.dataset import SPLITS, Dataset, open_dataset
 from jetassay.jets.mapping import Layout, mapped_schema
 from jetassay.jets.schema import SCHEMAS, Schema
+from jetassay.masking import has_secret
 from jetassay.places import cache_folder
 from jetassay.progress import Reporter
 from jetassay.records import Record, parse_record, read_toml
@@ -57,6 +58,8 @@ class Source(Record):
     def _one_publisher(self) -> "Source":
         if (self.zenodo is None) == (self.huggingface is None):
             raise ValueError("a source is either a `zenodo` record or a `huggingface` data set")
+        if any(has_secret(mirror) for mirror in self.mirrors):
+            raise ValueError("`mirrors` hold a user name, password or token; credentials do not belong in a card")
         return self
 
 

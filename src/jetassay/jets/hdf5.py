@@ -1,11 +1,10 @@
 """HDF5 files: arrays of fixed shape, and tables as pandas writes them."""
 
-import io
-import pickle
+import pickletools
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,12 @@ from jetassay.jets.arrays import ArrayColumn, array_columns
 from jetassay.jets.sources import RawChunk, sound
 
 _DAMAGE = (OSError, ValueError, KeyError, RuntimeError)
+_PICKLED = (b"\x80", b"(l", b"]")  # how a pickled list begins, by protocol
+_TEXT = {"UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "STRING", "BINSTRING", "SHORT_BINSTRING"}
+_TEXT |= {"INT", "BININT", "BININT1", "BININT2", "LONG1"}  # columns that pandas numbered
+_REMEMBER = {"PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"}
+_RECALL = {"GET", "BINGET", "LONG_BINGET"}
+_SILENT = {"PROTO", "FRAME", "MARK", "LIST", "EMPTY_LIST", "APPEND", "APPENDS", "STOP"}
 
 
 class Hdf5Source:
@@ -40,6 +45,9 @@ class Hdf5Source:
                 if source in base
             }
             self._classify(shapes, names)
+        except DataError:
+            self.close()
+            raise
         except _DAMAGE as error:
             self.close()
             raise _broken(path, error) from error
@@ -103,7 +111,10 @@ def _arrays(base: Any, h5py: Any) -> Iterator[tuple[str, Any]]:
             continue
         prefix = "" if len(tables) == 1 else f"{path}."
         for field in each.dtype.names:
-            yield f"{prefix}{field}", _Block(each, field, _pandas_names(each.attrs.get(f"{field}_kind")))
+            yield (
+                f"{prefix}{field}",
+                _Block(each, field, _pandas_names(each, field)),
+            )
 
 
 def _datasets(base: Any, h5py: Any) -> dict[str, Any]:
@@ -125,22 +136,31 @@ def _datasets(base: Any, h5py: Any) -> dict[str, Any]:
     return found
 
 
-class _Names(pickle.Unpickler):
-    """Reads pickled lists of text. Whatever asks for a class or a function is refused."""
+def _pandas_names(table: Any, field: str) -> list[str]:
+    """The column names of a block of a pandas table; none where it is not one.
 
-    def find_class(self, module: str, name: str) -> NoReturn:
-        raise pickle.UnpicklingError(f"asks for {module}.{name}")
-
-
-def _pandas_names(stored: Any) -> list[str]:
-    """The column names of a block of a pandas table; none where it is not one, or where they are not text."""
-    if not isinstance(stored, bytes):
-        return []
-    try:
-        names = _Names(io.BytesIO(stored), encoding="utf-8").load()
-    except Exception:  # noqa: BLE001  an attribute of another meaning: the columns then go by number
-        return []
-    return [str(name) for name in names] if isinstance(names, list) else []
+    pandas stores them as a pickled list. Its opcodes are read as data, and nothing is unpickled: those for a list of
+    text and whole numbers are known here. Raises `DataError` for any other.
+    """
+    stored = table.attrs.get(f"{field}_kind")
+    stored = stored.tobytes() if isinstance(stored, np.void) else stored
+    if not isinstance(stored, bytes) or not stored.startswith(_PICKLED) or not stored.endswith(b"."):
+        return []  # an attribute of another meaning
+    names: list[str] = []
+    memo: dict[int, str] = {}
+    for opcode, argument, _ in pickletools.genops(stored):
+        if opcode.name in _TEXT:
+            names.append(str(argument))
+        elif opcode.name in _REMEMBER:
+            memo[len(memo) if argument is None else int(argument)] = names[-1] if names else ""
+        elif opcode.name in _RECALL and argument in memo:
+            names.append(memo[argument])
+        elif opcode.name not in _SILENT:
+            raise DataError(
+                f"{table.file.filename}: the column names of {table.name}, {field}, are a pickle that is more than a "
+                f"list of text ({opcode.name}), which is never run; write the file again with plain names"
+            )
+    return names
 
 
 def _library(path: Path) -> Any:

@@ -172,7 +172,9 @@ class Results:
 
 
 def results_folder(suite: str) -> Path:
-    """`reports/SUITE` in the workspace."""
+    """`reports/SUITE` in the workspace. Raises `ConfigError` for a name that is none and would lead elsewhere."""
+    if not suite or suite in {".", ".."} or "/" in suite or "\\" in suite:
+        raise ConfigError(f"'{suite}' is not the name of a suite; see `jetassay list suites`")
     return workspace() / "reports" / suite
 
 

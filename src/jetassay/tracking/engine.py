@@ -23,6 +23,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from jetassay.errors import TrackingError
+from jetassay.masking import mask_values
 from jetassay.progress import Reporter
 from jetassay.tracking.store import EXPERIMENT, ON_DISK, Store, resolve_store
 
@@ -70,14 +71,17 @@ class Tracking:
         self.client.log_batch(
             run_id,
             metrics=list(metrics),
-            params=[Param(key, str(value)) for key, value in (parameters or {}).items() if value is not None],
+            params=[
+                Param(key, str(value)) for key, value in mask_values(parameters or {}).items() if value is not None
+            ],
             tags=[RunTag(key, value) for key, value in short_values(tags or {}).items()],
         )
 
 
 def short_values(tags: Mapping[str, str]) -> dict[str, str]:
-    """Tags as MLflow stores them whole: a longer value ends at a line or word, with a mark."""
-    return {key: value if len(value) <= _MAX_VALUE else _shorten(value) for key, value in tags.items()}
+    """Tags as MLflow stores them whole, credentials masked: a longer value ends at a line or word, with a mark."""
+    masked: dict[str, str] = mask_values(tags)
+    return {key: value if len(value) <= _MAX_VALUE else _shorten(value) for key, value in masked.items()}
 
 
 def _shorten(value: str) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 
 import psutil
 
+from jetassay.masking import mask_values
 from jetassay.places import project_root
 
 PROVENANCE_VERSION = 1
@@ -50,8 +51,8 @@ def collect_provenance(
     return {
         "provenance_version": PROVENANCE_VERSION,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "parameters": dict(parameters),
-        "data": dict(data),
+        "parameters": mask_values(parameters),
+        "data": mask_values(data),
         "weights": dict(weights),
         "seed": seed,
         "git": git_facts(),

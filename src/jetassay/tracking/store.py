@@ -4,17 +4,19 @@ Artifacts are recorded with absolute paths, as MLflow does everywhere; a checkou
 store is next opened. To share runs between machines, use a server (`MLFLOW_TRACKING_URI=http://...`).
 """
 
+import http.client
 import os
 import socket
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit
 
 from filelock import FileLock
 
 from jetassay.errors import TrackingError
+from jetassay.masking import MASK, mask
 from jetassay.places import cache_folder, workspace
 
 EXPERIMENT = "jetassay"
@@ -54,8 +56,7 @@ class Store:
         """The address for people: a file's path, or the URI without user name and password."""
         if self.database is not None:
             return str(self.database)
-        parts = urlsplit(self.uri)
-        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+        return mask(self.uri).replace(f"{MASK}@", "", 1)
 
     @property
     def pages(self) -> str:
@@ -119,20 +120,28 @@ def _artifact_uri(folder: Path) -> str:
 
 def _check_server(uri: str, *, shown: str) -> None:
     """Any HTTP answer will do, even a refusal: what matters is that somebody is there."""
+    scheme, _, rest = uri.partition("://")
+    nobody = f"{scheme}://{rest.rpartition('@')[2]}"  # urllib would take a user name and password for the host
     try:
-        with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=_SERVER_TIMEOUT_S):  # noqa: S310 - http(s) only, see resolve_store
+        with urllib.request.urlopen(f"{nobody.rstrip('/')}/health", timeout=_SERVER_TIMEOUT_S):  # noqa: S310 - http(s) only, see resolve_store
             return
     except urllib.error.HTTPError as answer:
         answer.close()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise ServerAwayError(f"The tracking server at {shown} does not answer ({reason}). {ON_DISK}") from error
 
 
 def _check_listening(uri: str, *, shown: str) -> None:
     """Whether a database server takes connections; one that is reached by a socket in a file is left to MLflow."""
-    parts = urlsplit(uri)
-    port = parts.port or _DATABASES.get(parts.scheme.partition("+")[0])
+    try:
+        parts = urlsplit(uri)
+        port = parts.port or _DATABASES.get(parts.scheme.partition("+")[0])
+    except ValueError:  # which quotes a part of the password; so it is not passed on
+        raise TrackingError(
+            f"MLFLOW_TRACKING_URI={uri} is not an address: in user name and password, write / as %2F, @ as %40 "
+            "and : as %3A"
+        ) from None
     if not parts.hostname or port is None:
         return
     try:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from jetassay.masking import mask, mask_values
 from jetassay.tracking.engine import (
     Dataset,
     DatasetInput,
@@ -87,7 +88,7 @@ def write_suite(tracking: Tracking, run_id: str, record: SuiteRecord) -> tuple[s
     )
     _log_inputs(tracking, run_id, record.frame)
     if record.description:
-        tracking.client.log_text(run_id, record.description + "\n", "leaderboard.md")
+        tracking.client.log_text(run_id, mask(record.description) + "\n", "leaderboard.md")
     log_json(tracking, run_id, record.provenance, "provenance.json")
     log_files(tracking, run_id, record.artifacts)
     return named.missing
@@ -122,7 +123,7 @@ def plain_metrics(values: Mapping[str, float], *, model_id: str | None = None, s
 
 def log_json(tracking: Tracking, run_id: str, content: Mapping[str, Any], name: str) -> None:
     """A JSON file among the run's artifacts."""
-    tracking.client.log_text(run_id, json.dumps(content, indent=1, default=str) + "\n", name)
+    tracking.client.log_text(run_id, json.dumps(mask_values(content), indent=1, default=str) + "\n", name)
 
 
 def log_files(tracking: Tracking, run_id: str, paths: Iterable[Path]) -> None:
