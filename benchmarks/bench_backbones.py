@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from jetassay.backbones.loading import load_backbone
-from jetassay.embeddings.batching import Batching, between, sort_by_length, split_sorted
+from jetassay.embeddings.batching import Batching
 from jetassay.features.batch import InputBatch
+from jetassay.features.cutting import between, sort_by_length, split_sorted
 from jetassay.features.inputs import compute_inputs
 
 BATCH_SIZES = (1, 16, 64, 256)

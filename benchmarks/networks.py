@@ -9,10 +9,11 @@ from benchmarks.rounds import Way
 from jetassay.backbones.loading import TorchBackbone, build_module
 from jetassay.backbones.padding import pad
 from jetassay.backbones.part_flops import nominal_flops
-from jetassay.embeddings.batching import Batching, between, sort_by_length, split_sorted
+from jetassay.embeddings.batching import Batching
 from jetassay.embeddings.threads import usable_cores
 from jetassay.errors import JetAssayError
 from jetassay.features.batch import InputBatch
+from jetassay.features.cutting import between, sort_by_length, split_sorted
 from jetassay.features.inputs import compute_inputs
 from jetassay.jets.reading import read_chunks
 from jetassay.jets.schema import SCHEMAS

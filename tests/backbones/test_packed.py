@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from jetassay.backbones.packed import Run, runs_of
 from jetassay.backbones.padding import pad
 from jetassay.backbones.part import ParticleTransformer
 from jetassay.features.batch import InputBatch
@@ -31,10 +30,9 @@ def readable(module, batch, *, dtype=torch.float32):
 
 
 def packed(module, batch, *, dtype=torch.float32):
-    rest = torch.float64 if dtype == torch.float64 else torch.float32
-    inputs = (torch.from_numpy(each).to(rest) for each in (batch.features, batch.p4))
+    jets = pad(batch, dtype=torch.float64 if dtype == torch.float64 else torch.float32)
     with torch.inference_mode():
-        return module.packed(dtype)(*inputs, batch.multiplicities.tolist())
+        return module.packed(dtype)(jets.features, jets.p4, jets.mask)
 
 
 def largest_difference(ones, others):
@@ -45,21 +43,6 @@ def assert_equal(found, expected):
     """Embeddings to the tolerance; logits, which are not normalised, to the same share of the largest."""
     assert largest_difference(found[:1], expected[:1]) < TOLERANCE
     assert largest_difference(found[1:], expected[1:]) < TOLERANCE * max(1.0, float(expected[1].abs().max()))
-
-
-def test_runs_are_the_stretches_of_equal_multiplicity():
-    assert runs_of([3]) == (Run(0, 1, 0, 3),)
-    assert runs_of([5, 5, 2, 2, 2, 1]) == (Run(0, 2, 0, 5), Run(2, 5, 10, 2), Run(5, 6, 16, 1))
-    assert runs_of([1, 2, 1]) == (Run(0, 1, 0, 1), Run(1, 2, 1, 2), Run(2, 3, 3, 1))
-
-
-def test_pieces_hold_every_jet_once_and_few_enough_constituents(module):
-    many = [128] * 30 + [40] * 100 + [1] * 2000
-    pieces = module.packed(torch.float32).pieces(many)
-    assert [first for first, _ in pieces] == [0, *(last for _, last in pieces[:-1])]
-    assert pieces[-1][1] == len(many)
-    assert max(sum(many[first:last]) for first, last in pieces) <= 1536
-    assert module.packed(torch.float32).pieces([5000, 5000]) == [(0, 1), (1, 2)]
 
 
 def test_it_equals_the_readable_network_at_every_multiplicity(module, make_batch):
@@ -97,7 +80,7 @@ def test_bfloat16_stays_near(module, make_batch):
 def test_every_layer_equals_that_of_the_readable_network(module, make_batch):
     batch = make_batch([20, 20, 9])
     jets = pad(batch)
-    inputs = torch.from_numpy(batch.features), torch.from_numpy(batch.p4), batch.multiplicities.tolist()
+    inputs = jets.features, jets.p4, jets.mask
     with torch.inference_mode():
         expected = module.embed_layers(jets.features, jets.p4, jets.mask)
         form = module.packed(torch.float32)

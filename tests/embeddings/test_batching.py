@@ -3,9 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jetassay.embeddings.batching import Batching, between, sort_by_length, split_sorted
+from jetassay.embeddings.batching import Batching
 from jetassay.errors import ConfigError
 from jetassay.features.batch import InputBatch
+from jetassay.features.cutting import between, sort_by_length, split_sorted
 
 lengths = st.lists(st.integers(1, 128), max_size=60)
 

@@ -7,10 +7,11 @@ from numpy.typing import NDArray
 
 from jetassay.backbones.checks import REFUSALS
 from jetassay.backbones.protocol import Backbone
-from jetassay.embeddings.batching import Batching, between, sort_by_length, split_sorted
+from jetassay.embeddings.batching import Batching
 from jetassay.embeddings.threads import one_thread_per_operator, usable_cores
 from jetassay.errors import DataError
 from jetassay.features.batch import InputBatch
+from jetassay.features.cutting import between, sort_by_length, split_sorted
 
 TOKEN_BUDGET = Batching().token_budget
 

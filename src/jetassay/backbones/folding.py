@@ -29,31 +29,51 @@ class Linear:
         """With `scale` and `shift` (in,) applied to its inputs."""
         return type(self)(self.weight * scale, self.bias + self.weight @ shift)
 
+    def of_shifted(self, shift: Tensor) -> Self:
+        """With `shift` (in,) added to its inputs."""
+        return type(self)(self.weight, self.bias + self.weight @ shift)
+
+    def without_bias(self) -> Self:
+        """The matrix alone."""
+        return type(self)(self.weight, torch.zeros_like(self.bias))
+
     def to(self, dtype: torch.dtype) -> "Product":
         """Ready for use."""
-        return Product(self.weight.T.to(dtype).contiguous(), self.bias.to(dtype))
+        bias = self.bias.to(dtype) if bool(self.bias.any()) else None
+        return Product(self.weight.T.to(dtype).contiguous(), bias)
+
+    def on_columns(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """The matrix (out, in) and the bias (out, 1), for tables with one column where others have a row."""
+        return self.weight.to(dtype), self.bias[:, None].to(dtype)
 
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """Rows times a matrix, plus a bias. matrix (in, out), bias (out,).
+    """Rows times a matrix, plus a bias. matrix (in, out); bias (out,) or None.
 
     The bias is added after the product: kernels that take both first write the bias everywhere, which costs more.
     """
 
     matrix: Tensor
-    bias: Tensor
+    bias: Tensor | None
 
     def __call__(self, rows: Tensor) -> Tensor:
         """Rows (N, in) to rows (N, out), in the type of the matrix."""
-        return torch.mm(rows.to(self.matrix.dtype), self.matrix).add_(self.bias)
+        found = torch.mm(rows.to(self.matrix.dtype), self.matrix)
+        return found if self.bias is None else found.add_(self.bias)
 
     def into(self, out: Tensor, rows: Tensor) -> None:
         """Rows (N, in) to the rows of `out` (N, out), in its type."""
-        if out.dtype == self.matrix.dtype:
-            torch.mm(rows, self.matrix, out=out).add_(self.bias)
+        if out.dtype == self.matrix.dtype and self.bias is None:
+            torch.mm(rows, self.matrix, out=out)
         else:
             out.copy_(self(rows))
+
+    def onto(self, table: Tensor, rows: Tensor) -> Tensor:
+        """`table` (N, out), with what rows (N, in) give added to it in its type."""
+        if table.dtype == self.matrix.dtype and self.bias is None:
+            return table.addmm_(rows, self.matrix)
+        return table.add_(self(rows))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,11 @@ from jetassay.backbones.card import ALL_LAYERS, Card
 from jetassay.backbones.checks import REFUSALS, check_batch, check_finite, check_widths
 from jetassay.backbones.feature_sets import feature_set_of
 from jetassay.backbones.padding import pad
-from jetassay.backbones.protocol import Backbone, Output, Packed
+from jetassay.backbones.protocol import Backbone, Output
 from jetassay.backbones.weights import load_strictly, locate_weights, read_state, state_digest
 from jetassay.errors import ConfigError, WeightsError
 from jetassay.features.batch import InputBatch
+from jetassay.features.cutting import between, sort_by_length, split_sorted
 from jetassay.features.recipe import FeatureSet
 from jetassay.progress import Reporter
 
@@ -43,45 +44,37 @@ class TorchBackbone:
         self.device = device
         self.feature_set: FeatureSet = feature_set_of(card)
         self.module = module.to(device=device, dtype=DTYPES[dtype]).eval().requires_grad_(requires_grad=False)
-        self._packed = self._pack()
+        self._network = self._fast_form()
+        self._rows: int | None = getattr(self._network, "rows", None)
         self._check_layers()
         check_widths(self)
 
     def embed(self, batch: InputBatch) -> Output:
-        """Embed J >= 1 jets in one forward pass, packed where the architecture can, else padded to the longest of them.
+        """Embed J >= 1 jets, padded to the longest of them; in rectangles of few constituents where that is faster.
 
         Raises `DataError` where the batch is not of this backbone's feature set, or a jet has too many constituents.
         """
         check_batch(self, batch)
-        with torch.inference_mode():
-            embedding, logits = (
-                self._embed_padded(batch) if self._packed is None else self._embed_packed(self._packed, batch)
-            )
+        with torch.inference_mode(), self._precision():
+            embedding, logits = self._forward(batch) if self._rows is None else self._by_rectangles(batch, self._rows)
         found = _array(embedding)
         check_finite(self.card, found)
         if logits is None or not self.labels:
             return Output(found, None)
         return Output(found, _array(logits.float().softmax(dim=-1)))
 
-    def _embed_padded(self, batch: InputBatch) -> tuple[Tensor, Tensor | None]:
-        jets = pad(batch, device=self.device, dtype=DTYPES[self.dtype])
-        inputs = (jets.features, jets.p4, jets.mask, *((jets.jet_features,) if self.feature_set.jet_width else ()))
-        with self._precision():
-            return self._forward(self.module, *inputs)
-
-    def _embed_packed(self, packed: "Packed", batch: InputBatch) -> tuple[Tensor, Tensor | None]:
-        order = np.argsort(-batch.multiplicities, kind="stable")
-        jets, back = batch.take(order), torch.from_numpy(np.argsort(order))
-        features, p4 = (torch.from_numpy(each).to(DTYPES[self.dtype]) for each in (jets.features, jets.p4))
-        multiplicities, parts = jets.multiplicities.tolist(), []
-        for first, last in packed.pieces(multiplicities):
-            rows = slice(jets.offsets[first], jets.offsets[last])
-            parts.append(self._forward(packed, features[rows], p4[rows], multiplicities[first:last]))
+    def _by_rectangles(self, batch: InputBatch, rows: int) -> tuple[Tensor, Tensor | None]:
+        jets, order = sort_by_length(batch)
+        parts = [self._forward(between(jets, *each)) for each in split_sorted(jets, token_budget=rows)]
+        back = torch.from_numpy(np.argsort(order)).to(self.device)
         logits = [part for _, part in parts if part is not None]
         return torch.cat([part for part, _ in parts])[back], torch.cat(logits)[back] if logits else None
 
-    def _forward(self, network: Any, *inputs: Any) -> tuple[Tensor, Tensor | None]:
+    def _forward(self, batch: InputBatch) -> tuple[Tensor, Tensor | None]:
         """What the card asks of the network: `Layered`, in its own form or packed."""
+        jets = pad(batch, device=self.device, dtype=DTYPES[self.dtype])
+        inputs = (jets.features, jets.p4, jets.mask, *((jets.jet_features,) if self.feature_set.jet_width else ()))
+        network: Any = self._network
         if self.card.inner_layer is None:
             found: tuple[Tensor, Tensor | None] = network(*inputs)
             return found
@@ -90,16 +83,15 @@ class TorchBackbone:
         layers = network.embed_layers(*inputs)
         return torch.cat([layers[name] for name in self.card.layers], dim=1), None
 
-    def _pack(self) -> "Packed | None":
-        """The packed form of architectures that have one; on a processor, which it is made for."""
+    def _fast_form(self) -> Any:
+        """The network as it embeds: packed, where the architecture has such a form."""
         pack = getattr(self.module, "packed", None)
-        if pack is None or self.device.type != "cpu":
-            return None
-        packed: Packed = pack(torch.bfloat16 if self.dtype == "bfloat16" else DTYPES[self.dtype])
-        return packed
+        if pack is None:
+            return self.module
+        return pack(torch.bfloat16 if self.dtype == "bfloat16" else DTYPES[self.dtype])
 
     def _precision(self) -> AbstractContextManager[Any]:
-        if self.dtype != "bfloat16":
+        if self.dtype != "bfloat16" or self._network is not self.module:
             return nullcontext()
         return torch.autocast(self.device.type, dtype=torch.bfloat16)
 

@@ -1,6 +1,7 @@
 """The one place where jets are padded: right before a network that wants rectangles."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,14 +29,20 @@ def pad(batch: InputBatch, *, device: torch.device | None = None, dtype: torch.d
     lengths = batch.multiplicities
     mask = np.arange(lengths.max()) < lengths[:, None]
 
+    def moved(array: NDArray[Any]) -> Tensor:
+        tensor = torch.from_numpy(array)
+        if device is not None and device.type == "cuda":  # from pinned memory, while the device works
+            tensor = tensor.pin_memory()
+        return tensor.to(device=device, dtype=dtype if tensor.is_floating_point() else None, non_blocking=True)
+
     def padded(rows: NDArray[np.float32]) -> Tensor:
         table = np.zeros((*mask.shape, rows.shape[1]), np.float32)
         table[mask] = rows
-        return torch.from_numpy(table).to(device=device, dtype=dtype)
+        return moved(table)
 
     return PaddedJets(
         padded(batch.features),
         padded(batch.p4),
-        torch.from_numpy(mask).to(device=device),
-        torch.tensor(batch.jet_features, dtype=dtype, device=device),
+        moved(mask),
+        moved(np.array(batch.jet_features)),
     )

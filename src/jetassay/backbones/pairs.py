@@ -13,9 +13,9 @@ _TINIER = 1e-20
 
 
 def pair_features(one: Tensor, other: Tensor) -> Tensor:
-    """The logarithms of kT, z, D and m^2 of P pairs, (P, 4), in the type of the input; momenta in GeV.
+    """The logarithms of kT, z, D and m^2 of P pairs, (4, P), in the type of the input; momenta in GeV.
 
-    one, other: (P, 7), rows of `kinematics`
+    one, other: (7, P), columns of `kinematics`
 
     kT = min(pT) D, z = min(pT) / (pT + pT'), D the distance in rapidity and azimuth, m the mass of the pair;
     each is at least 1e-8 before its logarithm (arXiv:2202.03772, equation 3).
@@ -23,19 +23,19 @@ def pair_features(one: Tensor, other: Tensor) -> Tensor:
     The order of operations is weaver's, and must be: m^2 of nearly massless pairs is rounding noise in float32,
     and a network that learned from one rounding gives other embeddings for another.
     """
-    px, py, pz, energy, pt, rapidity, phi = one.unbind(-1)
-    px2, py2, pz2, energy2, pt2, rapidity2, phi2 = other.unbind(-1)
+    px, py, pz, energy, pt, rapidity, phi = one.unbind()
+    px2, py2, pz2, energy2, pt2, rapidity2, phi2 = other.unbind()
     dphi = (phi - phi2 + math.pi) % (2 * math.pi) - math.pi
     distance = ((rapidity - rapidity2) ** 2 + dphi**2).sqrt()
     softer = torch.minimum(pt, pt2)
     fraction = softer / (pt + pt2).clamp(min=_TINY)
     momentum2 = ((px + px2).square() + (py + py2).square()) + (pz + pz2).square()
     mass2 = (energy + energy2).square() - momentum2
-    return torch.stack((softer * distance, fraction, distance, mass2), dim=-1).clamp(min=_TINY).log()
+    return torch.stack((softer * distance, fraction, distance, mass2)).clamp_(min=_TINY).log_()
 
 
 def kinematics(p4: Tensor) -> Tensor:
-    """(N, 4) px, py, pz, E in GeV to (N, 7): these, pT, rapidity and azimuth in [-pi, pi].
+    """(..., 4) px, py, pz, E in GeV to (7, ...): these, pT, rapidity and azimuth in [-pi, pi].
 
     Finite for every four-vector, a vanishing one and one along the beam included.
     """
@@ -43,7 +43,7 @@ def kinematics(p4: Tensor) -> Tensor:
     pt = (px.square() + py.square()).sqrt()
     ratio = 1 + (2 * pz) / (energy - pz).clamp(min=_TINIER)
     rapidity = 0.5 * ratio.clamp(min=_TINIER).log()
-    return torch.stack((px, py, pz, energy, pt, rapidity, torch.atan2(py, px)), dim=-1)
+    return torch.stack((px, py, pz, energy, pt, rapidity, torch.atan2(py, px)))
 
 
 class PairEmbed(nn.Module):
@@ -65,8 +65,8 @@ class PairEmbed(nn.Module):
         jet, one, other = (mask[:, :, None] & mask[:, None, :]).tril().nonzero(as_tuple=True)
         slots = mask.shape[1]
         with torch.no_grad():
-            rows = kinematics(p4).flatten(0, 1)
-            x = pair_features(rows[jet * slots + one], rows[jet * slots + other])
+            known = kinematics(p4).flatten(1)
+            x = pair_features(known[:, jet * slots + one], known[:, jet * slots + other]).T
         for layer in self.embed:
             x = _on_rows(layer, x) if isinstance(layer, nn.Conv1d) else layer(x)
         bias = x.new_zeros(*mask.shape, slots, x.shape[-1])

@@ -1,6 +1,6 @@
 """What every backbone can do, whatever runs underneath."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -29,29 +29,6 @@ class Layered(Protocol):
 
     def embed_layers(self, features: "Tensor", p4: "Tensor", mask: "Tensor") -> "Mapping[str, Tensor]":
         """Every one of `layers` (J, D), the first as well, from one pass."""
-        ...
-
-
-class Packed(Protocol):
-    """An architecture without padding: J jets laid end to end, best by falling multiplicity.
-
-    features (N, F), p4 (N, 4) in GeV; multiplicities: J numbers that sum to N
-    """
-
-    def pieces(self, multiplicities: Sequence[int]) -> Sequence[tuple[int, int]]:
-        """Ranges first:last of the jets, in order and without a gap, to be worked on one after the other."""
-        ...
-
-    def __call__(self, features: "Tensor", p4: "Tensor", multiplicities: Sequence[int]) -> "tuple[Tensor, Tensor]":
-        """Embedding (J, D) and logits (J, K)."""
-        ...
-
-    def embed_at(self, layer: str, features: "Tensor", p4: "Tensor", multiplicities: Sequence[int]) -> "Tensor":
-        """The output (J, D) of an inner layer."""
-        ...
-
-    def embed_layers(self, features: "Tensor", p4: "Tensor", multiplicities: Sequence[int]) -> "Mapping[str, Tensor]":
-        """Every layer (J, D) from one pass."""
         ...
 
 

@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 
 import jetassay
 from jetassay.backbones.protocol import Backbone, Output
-from jetassay.embeddings.batching import between, sort_by_length, split_sorted
 from jetassay.embeddings.counts import Cost, Counts
 from jetassay.embeddings.store import Column, Shard
 from jetassay.embeddings.threads import one_thread_per_operator, read_ahead, usable_cores
 from jetassay.embeddings.units import EmbeddingRecipe, Unit
 from jetassay.errors import DataError, NotFiniteError
 from jetassay.features.batch import InputBatch
+from jetassay.features.cutting import between, sort_by_length, split_sorted
 from jetassay.features.inputs import compute_inputs
 from jetassay.features.recipe import FeatureSet
 from jetassay.jets.containers import Chunk

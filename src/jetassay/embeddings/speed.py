@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from statistics import median
 
 from jetassay.backbones.protocol import Backbone
-from jetassay.embeddings.batching import Batching, between, sort_by_length, split_sorted
+from jetassay.embeddings.batching import Batching
 from jetassay.embeddings.threads import one_thread_per_operator, usable_cores
 from jetassay.features.batch import InputBatch
+from jetassay.features.cutting import between, sort_by_length, split_sorted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
