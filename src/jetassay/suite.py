@@ -70,6 +70,7 @@ class Suite(Record):
     """One comparison. A task whose table is absent is not run.
 
     audit:     of every backbone, at the cheap depth unless its table says otherwise; `audit = false` for none
+    dtype:     what backbones compute in; bfloat16 is of matrix products alone, and stands beside every score as the others
     tasks:     those of plug-ins, by name, each with its arguments
     backbones: names of cards; `NAME@LAYER` takes one of the inner layers that the card names as the embedding
     """
@@ -77,7 +78,7 @@ class Suite(Record):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     title: str
     backbones: tuple[str, ...] = Field(min_length=1)
-    dtype: Literal["float32", "float64"] = "float32"
+    dtype: Literal["float32", "float64", "bfloat16"] = "float32"
     threads: int | None = Field(default=None, gt=0)
     dataset: DatasetChoice
     split: SplitChoice

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from jetassay.backbones.packed import PackedTransformer, Sizes
 from jetassay.backbones.padding import pad
 from jetassay.backbones.part import ParticleTransformer
 from jetassay.features.batch import InputBatch
@@ -56,6 +57,16 @@ def test_it_equals_the_readable_network_at_all_128_multiplicities_alone(module, 
     for n in range(1, 129):
         batch = make_batch([n])
         assert_equal(packed(module, batch), readable(module, batch))
+
+
+@pytest.mark.parametrize("sizes", [Sizes(1 << 16, 1 << 21, 1 << 16), Sizes(64, 50, 7)], ids=["large", "small"])
+def test_how_much_is_worked_on_at_once_changes_nothing_but_rounding(module, make_batch, sizes):
+    """The large ones are those of an accelerator, whose code is the same."""
+    jets = pad(make_batch([60, 17, 17, 2]))
+    with torch.inference_mode():
+        found = PackedTransformer(module, sizes=sizes)(jets.features, jets.p4, jets.mask)
+        expected = PackedTransformer(module)(jets.features, jets.p4, jets.mask)
+    assert_equal(found, expected)
 
 
 def test_in_float64_it_equals_the_readable_network_to_rounding(module, make_batch):

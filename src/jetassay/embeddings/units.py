@@ -17,7 +17,7 @@ from jetassay.jets.perturbations import Perturbation
 from jetassay.jets.reading import OnInvalid, read_chunks
 from jetassay.jets.schema import Schema, Selection
 
-EXTRACTION_VERSION = 2
+EXTRACTION_VERSION = 3
 """Rises whenever a change of code may move an embedding: reading, features, batching, or a forward pass."""
 TABLE_VERSION = 2
 """Rises whenever a change of code may move what a jets table holds."""
