@@ -70,7 +70,7 @@ class Suite(Record):
     """One comparison. A task whose table is absent is not run.
 
     audit:     of every backbone, at the cheap depth unless its table says otherwise; `audit = false` for none
-    dtype:     what backbones compute in; bfloat16 is of matrix products alone, and stands beside every score as the others
+    dtype:     what backbones compute in; bfloat16 is for matrix products alone
     tasks:     those of plug-ins, by name, each with its arguments
     backbones: names of cards; `NAME@LAYER` takes one of the inner layers that the card names as the embedding
     """
