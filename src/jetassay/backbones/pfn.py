@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from jetassay.backbones.dense import Head, on_rows
+from jetassay.backbones.dense import Head, on_rows, sum_by_jet
 
 
 class ParticleFlowNetwork(nn.Module):
@@ -67,8 +67,7 @@ class ParticleFlowNetwork(nn.Module):
             conv, norm = layer
             assert isinstance(conv, nn.Conv1d)
             rows = torch.relu(norm(on_rows(conv, rows)))
-        padded: Tensor = rows.new_zeros(*mask.shape, rows.shape[-1]).masked_scatter(mask[..., None], rows)
-        return padded.sum(dim=1)
+        return sum_by_jet(rows, mask)
 
 
 def build(**parameters: Any) -> ParticleFlowNetwork:
