@@ -86,6 +86,16 @@ def read_chunks(  # noqa: PLR0913  what to read, which entries, and what to do w
     return stream()
 
 
+def read_opened(
+    source: Source, *, schema: Schema, needs: tuple[str, ...], max_constituents: int = MAX_CONSTITUENTS
+) -> Iterator[Chunk]:
+    """All jets of an open source, unlabelled, every one of them: the first that cannot be used raises `DataError`."""
+    _check_arguments(schema, needs, (), ENTRIES_PER_CHUNK, max_constituents)
+    plan = _plan(source, schema, needs, (), (), labelled=False, thorough=False)
+    for raw in source.chunks(plan.branches, start=0, stop=source.n_entries, step=ENTRIES_PER_CHUNK):
+        yield _finish(raw, plan, "error", max_constituents, source.path.name)
+
+
 @dataclass(frozen=True, slots=True)
 class _Plan:
     """Which branches of one file are read, and which columns are returned."""

@@ -28,8 +28,8 @@ from jetassay.progress import Reporter
 from jetassay.tracking.store import EXPERIMENT, ON_DISK, Store, resolve_store
 
 __all__ = [
-    "Dataset", "DatasetInput", "InputTag", "LoggedModelInput", "LoggedModelStatus", "Metric", "Param", "RunTag",
-    "Tracking", "open_tracking", "told_plainly",
+    "Dataset", "DatasetInput", "InputTag", "LoggedModelInput", "LoggedModelStatus", "Metric", "MlflowException",
+    "Param", "RunTag", "Tracking", "open_tracking", "told_plainly",
 ]  # fmt: skip
 _MAX_VALUE = 8000  # characters of a tag; MLflow cuts longer ones
 _LOGGERS = ("mlflow.store.db.utils", "mlflow.tracking", "mlflow.utils", "alembic")
@@ -155,10 +155,10 @@ def _follow_move(tracking: Tracking, recorded: str, reporter: Reporter) -> None:
 
 
 @contextmanager
-def told_plainly(store: Store) -> Iterator[None]:
+def told_plainly(store: Store, *, hint: str = ON_DISK) -> Iterator[None]:
     """Whatever MLflow, its database or its server raise becomes a `TrackingError`, without MLflow's own log lines.
 
-    A server that has left meanwhile becomes a `ServerAwayError`.
+    A server that has left meanwhile becomes a `ServerAwayError`. hint: what to do, at the message's end
     """
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     levels = [each.level for each in loggers]
@@ -169,7 +169,7 @@ def told_plainly(store: Store) -> Iterator[None]:
     except (MlflowException, SQLAlchemyError, requests.RequestException, sqlite3.Error, OSError) as error:
         store.check()
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise TrackingError(f"Tracking in {store.shown} failed: {reason} {ON_DISK}") from error
+        raise TrackingError(f"Tracking in {store.shown} failed: {reason} {hint}") from error
     finally:
         for each, level in zip(loggers, levels, strict=True):
             each.setLevel(level)
