@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 
 from jetassay.backbones.protocol import Backbone
-from jetassay.embeddings.batching import Batching, between, sort_by_length, split_sorted
+from jetassay.embeddings.batching import Batching
 from jetassay.errors import ConfigError
+from jetassay.features.cutting import between, sort_by_length, split_sorted
 from jetassay.features.inputs import compute_inputs
 from jetassay.jets.frames import FrameSource
 from jetassay.jets.reading import read_opened

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jetassay.backbones.card import Card, read_card
-from jetassay.backbones.feature_sets import FILE, file_of
+from jetassay.backbones.feature_sets import FILE
 from jetassay.errors import ConfigError, WeightsError
 from jetassay.jets.catalogue import find_schema
 from jetassay.records import read_toml
@@ -48,7 +48,7 @@ def write_portable(backbone: "Backbone", *, schema: str, folder: Path) -> None:
     if card.weights is not None:
         table["weights"] = _write_weights(card, inside)
     if card.feature_set.startswith(FILE):
-        source = file_of(card, card.feature_set.removeprefix(FILE))
+        source = card.inside(card.feature_set.removeprefix(FILE))
         target = inside / card.feature_set.removeprefix(FILE)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
