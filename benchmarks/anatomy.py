@@ -17,11 +17,12 @@ from benchmarks.scaling import SMALL, networks
 
 from jetassay.backbones.catalogue import backbone_cards
 from jetassay.backbones.loading import load_backbone
-from jetassay.embeddings.batching import Batching, between, sort_by_length, split_sorted
+from jetassay.embeddings.batching import Batching
 from jetassay.embeddings.extraction import embed_unit
 from jetassay.embeddings.store import EmbeddingStore
 from jetassay.embeddings.threads import one_thread_per_operator
 from jetassay.embeddings.units import Reading, embedding_recipe, plan
+from jetassay.features.cutting import between, sort_by_length, split_sorted
 from jetassay.features.inputs import compute_inputs
 from jetassay.jets.dataset import open_dataset
 from jetassay.progress import Reporter

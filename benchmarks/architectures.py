@@ -15,8 +15,9 @@ from jetassay.backbones.card import Card
 from jetassay.backbones.feature_sets import feature_set_of
 from jetassay.backbones.loading import TorchBackbone, build_module
 from jetassay.backbones.padding import pad
-from jetassay.embeddings.batching import Batching, between, sort_by_length, split_sorted
+from jetassay.embeddings.batching import Batching
 from jetassay.errors import JetAssayError
+from jetassay.features.cutting import between, sort_by_length, split_sorted
 
 POOL = 512
 RANDOM = 256

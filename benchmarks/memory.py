@@ -21,10 +21,10 @@ from benchmarks.scaling import MIB
 
 from jetassay.backbones.card import read_card
 from jetassay.backbones.loading import TorchBackbone, build_module
-from jetassay.embeddings.batching import between
 from jetassay.embeddings.threads import one_thread_per_operator
 from jetassay.errors import JetAssayError
 from jetassay.features.batch import InputBatch
+from jetassay.features.cutting import between
 from jetassay.features.sets import FEATURE_SETS
 from jetassay.places import models_folder
 

@@ -22,13 +22,14 @@ from benchmarks.rounds import Way, curve, measure, number, program, save
 from jetassay.backbones.card import read_card
 from jetassay.backbones.catalogue import backbone_cards
 from jetassay.backbones.loading import TorchBackbone, build_module, load_backbone
-from jetassay.embeddings.batching import Batching, between, sort_by_length, split_sorted
+from jetassay.embeddings.batching import Batching
 from jetassay.embeddings.extraction import embed_units
 from jetassay.embeddings.speed import measure_speed
 from jetassay.embeddings.store import EmbeddingStore
 from jetassay.embeddings.threads import usable_cores
 from jetassay.embeddings.units import Reading, embedding_recipe, plan
 from jetassay.features.batch import InputBatch
+from jetassay.features.cutting import between, sort_by_length, split_sorted
 from jetassay.jets.dataset import open_dataset
 from jetassay.places import models_folder
 from jetassay.progress import Reporter

@@ -1,5 +1,7 @@
 """How benchmarks are run, saved and shown; nothing here looks at how long anything takes."""
 
+import importlib
+import inspect
 import io
 import json
 import os
@@ -358,3 +360,10 @@ def test_every_benchmark_can_be_collected():
         assert stage in done.stdout
     for size in (1, 16, 64, 256):
         assert f"bench_forward[jet-observables-{size}]" in done.stdout
+
+
+@pytest.mark.parametrize("module", PROGRAMS.values())
+def test_every_program_is_there_and_takes_the_file_to_write(module, monkeypatch):
+    monkeypatch.syspath_prepend(str(throughput.project_root()))
+    main = importlib.import_module(module).main
+    assert list(inspect.signature(main).parameters) == ["path", "load_before"]
