@@ -21,6 +21,7 @@ from jetassay.tasks.choices import (
     FewShotChoice,
     KnnChoice,
     LayersChoice,
+    MapChoice,
     MlpProbeChoice,
     MulticlassChoice,
     ProbeChoice,
@@ -99,6 +100,7 @@ class Suite(Record):
     few_shot: FewShotChoice | None = None
     similarity_families: SimilarityFamiliesChoice | None = None
     layers: LayersChoice | None = None
+    map: MapChoice | None = None
     throughput: ThroughputChoice | None = None
     audit: AuditChoice | None = AuditChoice()
     tasks: dict[str, dict[str, Any]] = Field(default_factory=dict)

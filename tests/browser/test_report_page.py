@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import shutil
 
 import pandas as pd
@@ -10,8 +11,9 @@ from devtools import Browser
 from matplotlib import pyplot as plt
 
 from jetassay.report import page as module
-from jetassay.report.content import CONTROLS, TRAINED, Content, Figure, Section, Table
+from jetassay.report.content import CONTROLS, TRAINED, Content, Figure, Pointed, Section, Table
 from jetassay.report.page import write_page
+from jetassay.report.pointing import link
 from jetassay.tasks.score import COLUMNS
 
 pytestmark = pytest.mark.browser
@@ -27,12 +29,19 @@ CELLS = pd.DataFrame(
     index=["one", "two", "three", "floor", "control"],
 )
 GROUPS = {name: CONTROLS if name in ("floor", "control") else TRAINED for name in CELLS.index}
+JETS = json.dumps({"4": ["Hbb, pT 500 GeV", "gIB4CXh4QAM="], "11": ["QCD, pT 600 GeV", "gIB4CQ=="]})
 TABLE = "document.querySelector('.scroll > table')"
 
 
 def line():
     figure, axes = plt.subplots(figsize=(3, 2))
     axes.plot([1, 2])
+    return figure
+
+
+def dots():
+    figure, axes = plt.subplots(figsize=(6, 4))
+    axes.scatter([0, 1], [0, 1], s=80, color="black").set_urls(link(pd.Series([4, 11])))
     return figure
 
 
@@ -48,7 +57,8 @@ def browser(tmp_path_factory):
 @pytest.fixture
 def page(browser, tmp_path, monkeypatch):
     table = Table(CELLS, "backbone", title="Made up", groups=GROUPS)
-    part = Section("A section", (table, Figure("line", line), Table(CELLS, "row", title="More", folded=True)))
+    more = Table(CELLS, "row", title="More", folded=True)
+    part = Section("A section", (table, Figure("line", line), more, Figure("dots", dots), Pointed(JETS)))
     monkeypatch.setattr(module, "sections", lambda content: (part,))
     content = Content(
         frame=pd.DataFrame(columns=list(COLUMNS)), tables={}, counts=pd.DataFrame(), provenance={}, protocol=""
@@ -130,6 +140,38 @@ def test_a_table_comes_away_as_latex_rows(browser, page):
     assert browser.js("document.querySelector('[role=status]').textContent") == "copied"
     browser.call("Browser.grantPermissions", permissions=["clipboardReadWrite"])
     assert browser.js("navigator.clipboard.readText()").splitlines() == lines
+
+
+def point_at(browser, jet, *, off=0):
+    """The pointer over the point of a jet, or `off` pixels to its right."""
+    browser.js("document.querySelector('img[data-points]').scrollIntoView({behavior: 'instant', block: 'center'})")
+    place = browser.js(
+        "(() => { const i = document.querySelector('img[data-points]'), n = i.dataset.points.split(' ').map(Number);"
+        f"const k = n.findIndex((v, at) => at % 3 == 2 && v == {jet}), x = n[k - 2] / 10000, y = n[k - 1] / 10000;"
+        "i.parentNode.scrollLeft = x * i.clientWidth - 150; const r = i.getBoundingClientRect();"
+        "return [r.left + x * r.width, r.top + y * r.height] })()"
+    )
+    browser.call("Input.dispatchMouseEvent", type="mouseMoved", x=place[0] + off, y=place[1])
+    browser.js("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_the_pointer_shows_the_jet_under_it_and_nothing_beside_it(browser, page, width):
+    browser.open(page, width=width)
+    box = "document.querySelector('.jet')"
+    pictures = set()
+    for jet, words in ((4, "Hbb, pT 500 GeV"), (11, "QCD, pT 600 GeV")):
+        point_at(browser, jet)
+        assert browser.js(f"{box}.hidden") is False
+        assert browser.js(f"{box}.lastChild.textContent") == words
+        edges = browser.js(f"(r => [r.left, r.right, innerWidth])({box}.getBoundingClientRect())")
+        assert 0 <= edges[0] < edges[1] <= edges[2]
+        pictures.add(browser.js(f"{box}.firstChild.toDataURL()"))
+    assert len(pictures) == 2
+    point_at(browser, 4, off=60)
+    assert browser.js(f"{box}.hidden") is True
+    assert browser.js("document.documentElement.scrollWidth <= innerWidth")
+    assert browser.complaints() == []
 
 
 @pytest.mark.parametrize("width", [1280, 400])

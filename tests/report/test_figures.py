@@ -5,7 +5,7 @@ import pytest
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex
 
-from jetassay.report.figures import auc_figure, png
+from jetassay.report.figures import auc_figure, picture
 
 
 def test_the_bars_of_one_minus_auc_span_the_interval(frame):
@@ -46,7 +46,7 @@ def test_a_saved_figure_is_small_keeps_its_colours_and_is_forgotten(tmp_path):
     axes.axhline(0, color="#3f90da", linewidth=9)
     figure.savefig(tmp_path / "full.png", dpi=150, bbox_inches="tight")
     path = tmp_path / "small.png"
-    path.write_bytes(png(figure))
+    path.write_bytes(picture(figure).png)
     assert plt.get_fignums() == before
     assert path.stat().st_size < (tmp_path / "full.png").stat().st_size
     wanted, got = (plt.imread(tmp_path / f"{name}.png")[:, :, :3] for name in ("full", "small"))
@@ -63,7 +63,7 @@ def test_cells_of_a_heat_map_keep_their_colours_beside_much_text(tmp_path):
         colour = "white" if row < 8 else "black"
         axes.text(column, row, f"{row}.{column}", size=7, ha="center", va="center", color=colour)
     figure.savefig(tmp_path / "full.png", dpi=150, bbox_inches="tight")
-    (tmp_path / "small.png").write_bytes(png(figure))
+    (tmp_path / "small.png").write_bytes(picture(figure).png)
     wanted, got = (plt.imread(tmp_path / f"{name}.png")[:, :, :3] for name in ("full", "small"))
     _, place = np.unique(wanted.reshape(-1, 3), axis=0, return_inverse=True)
     cells = np.flatnonzero(np.bincount(place) > 500)  # but for text, a cell is of one colour

@@ -106,6 +106,16 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
+class Pointed:
+    """What the pointer shows over points of figures that link to `#jet-NUMBER`, once on a page.
+
+    jets: JSON, number -> [text, constituents], as `report.pointing` makes it
+    """
+
+    jets: str
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """Small figures beside each other where the page is wide enough."""
 
@@ -120,7 +130,7 @@ class Fold:
     blocks: "tuple[Block, ...]"
 
 
-Block = Text | Table | Figure | Row | Fold
+Block = Text | Table | Figure | Pointed | Row | Fold
 
 
 @dataclass(frozen=True, slots=True)

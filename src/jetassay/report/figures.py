@@ -1,6 +1,7 @@
 """Figures of one suite: what the eye should see first; and the colours and markers that all of them share."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from jetassay.jets.classes import in_order, jet_class
+from jetassay.report.pointing import has_points, points
 from jetassay.report.tables import DISCRIMINATION, REJECTION, background_of, matrix, scores_by_signal
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ _STYLES = (
 )  # fmt: skip
 DPI = 150
 _COLOURS = 256
+_PADDING = 0.1  # inches around what is drawn
 
 
 def auc_figure(frame: pd.DataFrame, *, task: str = "probe") -> "Figure":
@@ -132,7 +135,15 @@ def _dots(
     return figure
 
 
-def png(figure: "Figure", *, dpi: int = DPI) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A drawn figure: a PNG, and `x y jet` of its points that stand for jets, as `pointing.points` gives them."""
+
+    png: bytes
+    points: str = ""
+
+
+def picture(figure: "Figure", *, dpi: int = DPI) -> Picture:
     """The figure as PNG of at most 256 colours, and forget it.
 
     A palette takes less than a third of the space: a page holds some 40 figures. With half as many colours, the edges
@@ -142,9 +153,14 @@ def png(figure: "Figure", *, dpi: int = DPI) -> bytes:
     from PIL import Image
 
     drawn, small = BytesIO(), BytesIO()
-    figure.savefig(drawn, format="png", dpi=dpi, bbox_inches="tight")
+    box, found = None, ""
+    if has_points(figure):  # only where the place of what is saved matters: this draws everything once more
+        figure.draw_without_rendering()
+        box = figure.get_tightbbox().padded(_PADDING)
+        found = points(figure, box)
+    figure.savefig(drawn, format="png", dpi=dpi, bbox_inches=box or "tight")
     plt.close(figure)
     with Image.open(drawn) as image:
         quantized = image.convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE)
         quantized.save(small, format="png", optimize=True, dpi=(dpi, dpi))
-    return small.getvalue()
+    return Picture(small.getvalue(), found)

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from jetassay.errors import JetAssayError
 from jetassay.report.content import Figure
-from jetassay.report.figures import png
+from jetassay.report.figures import Picture, picture
 from jetassay.whole_files import whole_file
 
 T = TypeVar("T")
@@ -51,27 +51,27 @@ def attempted(make: Callable[[], T], what: str) -> T | Gap:
         return Gap(what, f"{type(error).__name__}: {why} ({Path(place.filename).name}, line {place.lineno})")
 
 
-def draw_all(figures: Iterable[Figure], folder: Path) -> dict[str, bytes | Gap]:
+def draw_all(figures: Iterable[Figure], folder: Path) -> dict[str, Picture | Gap]:
     """Every figure as PNG, also in `folder`, or the gap that it leaves, by name; other PNG files there are removed.
 
     Raises `StoreError` where the folder cannot be written.
     """
     import matplotlib.pyplot as plt
 
-    drawn: dict[str, bytes | Gap] = {}
+    drawn: dict[str, Picture | Gap] = {}
     for each in figures:
         before = set(plt.get_fignums())
         made = drawn[each.name] = attempted(partial(_rendered, each), f"figure {each.name}")
         for number in set(plt.get_fignums()) - before:  # one that failed half-way
             plt.close(number)
-        if isinstance(made, bytes):
+        if isinstance(made, Picture):
             with whole_file(folder / f"{each.name}.png") as path:
-                path.write_bytes(made)
+                path.write_bytes(made.png)
     for path in folder.glob("*.png"):
-        if not isinstance(drawn.get(path.stem), bytes):
+        if not isinstance(drawn.get(path.stem), Picture):
             path.unlink()
     return drawn
 
 
-def _rendered(figure: Figure) -> bytes:
-    return png(figure.draw())
+def _rendered(figure: Figure) -> Picture:
+    return picture(figure.draw())

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from jetassay.errors import JetAssayError
-from jetassay.report.content import FAIL, Block, Content, Figure, Fold, Row, Section, Table, Text
-from jetassay.report.figures import DPI
+from jetassay.report.content import FAIL, Block, Content, Figure, Fold, Pointed, Row, Section, Table, Text
+from jetassay.report.figures import DPI, Picture
 from jetassay.report.gaps import Gap, Page, draw_all
 from jetassay.report.sections import sections
 from jetassay.report.sections.definitions import anchor_of
@@ -19,7 +19,10 @@ from jetassay.report.sections.provenance import flat
 from jetassay.whole_files import whole_file
 
 _CSS_DPI = 96
-_STYLE, _SCRIPT = (Path(__file__).with_name(f"page.{ending}").read_text(encoding="utf-8") for ending in ("css", "js"))
+_STYLE, _TABLES, _POINTER = (
+    Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("page.css", "page.js", "pointer.js")
+)
+_SCRIPT = f"{_TABLES}\n{_POINTER}"
 """Both stand inside the page, and their hashes in its policy: nothing else runs, and nothing is requested."""
 
 
@@ -52,7 +55,7 @@ def document(
     *,
     title: str,
     lead: str,
-    figures: Mapping[str, bytes | Gap] | None = None,
+    figures: Mapping[str, Picture | Gap] | None = None,
     protocol: str = "",
 ) -> str:
     """The whole page as text: title, a line below it, contents, sections. figures: name -> PNG, or why not."""
@@ -106,7 +109,7 @@ def _anchor(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
-def _section(section: Section, drawn: Mapping[str, bytes | Gap], protocol: str) -> str:
+def _section(section: Section, drawn: Mapping[str, Picture | Gap], protocol: str) -> str:
     anchors = {words: anchor_of(words, protocol) for words in section.definitions}
     links = [f'<a href="#{anchor}">{html.escape(words)}</a>' for words, anchor in anchors.items() if anchor]
     defined = f"<p class=note>Defined below: {', '.join(links)}.</p>" if links else ""
@@ -114,7 +117,7 @@ def _section(section: Section, drawn: Mapping[str, bytes | Gap], protocol: str) 
     return f'<section><h2 id="{_anchor(section.title)}">{html.escape(section.title)}</h2>{defined}{body}</section>'
 
 
-def _block(block: Block, drawn: Mapping[str, bytes | Gap]) -> str:
+def _block(block: Block, drawn: Mapping[str, Picture | Gap]) -> str:
     if isinstance(block, Text):
         anchor = f" id={block.anchor}" if block.anchor else ""
         return f"<p class={block.kind}{anchor}>{html.escape(block.text)}</p>"
@@ -122,6 +125,8 @@ def _block(block: Block, drawn: Mapping[str, bytes | Gap]) -> str:
         return _table(block)
     if isinstance(block, Fold):
         return _folded(block.title, "".join(_block(each, drawn) for each in block.blocks))
+    if isinstance(block, Pointed):
+        return f"<div id=jets hidden>{html.escape(block.jets)}</div>"
     if isinstance(block, Row):
         return f"<div class=row>{''.join(_figure(each, drawn[each.name]) for each in block.figures)}</div>"
     return _figure(block, drawn[block.name])
@@ -151,11 +156,12 @@ def _cell(text: str) -> str:
     return f"<td class=failure>{html.escape(text)}</td>" if text.startswith(FAIL) else f"<td>{html.escape(text)}</td>"
 
 
-def _figure(figure: Figure, png: bytes | Gap) -> str:
-    if isinstance(png, Gap):
-        return f"<p class=failure>{html.escape(str(png))}</p>"
-    data = base64.b64encode(png).decode()
-    width = round(int.from_bytes(png[16:20], "big") * _CSS_DPI / DPI)  # a PNG's width stands in its header
+def _figure(figure: Figure, drawn: Picture | Gap) -> str:
+    if isinstance(drawn, Gap):
+        return f"<p class=failure>{html.escape(str(drawn))}</p>"
+    data = base64.b64encode(drawn.png).decode()
+    width = round(int.from_bytes(drawn.png[16:20], "big") * _CSS_DPI / DPI)  # a PNG's width stands in its header
     caption = f"<figcaption>{html.escape(figure.caption)}</figcaption>" if figure.caption else ""
     alt = html.escape(figure.caption or figure.name.replace("_", " "))
-    return f'<figure><img alt="{alt}" width={width} src="data:image/png;base64,{data}">{caption}</figure>'
+    points = f' data-points="{drawn.points}"' if drawn.points else ""
+    return f'<figure><img alt="{alt}" width={width}{points} src="data:image/png;base64,{data}">{caption}</figure>'

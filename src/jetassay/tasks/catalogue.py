@@ -235,6 +235,15 @@ STABILITY = Task(
     ),
     function="jetassay.tasks.stability:stability",
 )
+MAP = Task(
+    name="map",
+    version=1,
+    description="the embedding in two dimensions, by UMAP, and how far its neighbourhoods can be trusted",
+    scope="backbone",
+    takes="test",
+    metrics=("trustworthiness", "trustworthiness_pca"),
+    function="jetassay.tasks.embedding_map:embedding_map",
+)
 
 TASKS: Registry[Task] = Registry("task", of=Task)
 for _task in (
@@ -255,5 +264,6 @@ for _task in (
     FEW_SHOT,
     SIMILARITY_FAMILIES,
     LAYERS,
+    MAP,
 ):
     TASKS.add(_task.name, partial(lambda task: task, _task))

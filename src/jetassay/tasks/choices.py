@@ -274,6 +274,15 @@ class LayersChoice(Record):
     seed: Seed = 0
 
 
+class MapChoice(Record):
+    """The embedding in two dimensions. jets: of the test sample, at most; neighbours: that UMAP looks at."""
+
+    jets: int = Field(default=1500, ge=50, le=20_000)
+    neighbours: int = Field(default=15, ge=2, le=200)
+    background: str = BACKGROUND
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+
+
 class ThroughputChoice(Record):
     """The short form of the throughput measurement: each backbone embeds the same jets, interleaved."""
 
