@@ -40,7 +40,9 @@ class Linear:
     def to(self, dtype: torch.dtype) -> "Product":
         """Ready for use."""
         bias = self.bias.to(dtype) if bool(self.bias.any()) else None
-        return Product(self.weight.T.to(dtype).contiguous(), bias)
+        # As kernels of each type like it: bfloat16 by rows of outputs, the others by rows of inputs.
+        weight = self.weight.to(dtype)
+        return Product(weight.T if dtype == torch.bfloat16 else weight.T.contiguous(), bias)
 
     def on_columns(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """The matrix (out, in) and the bias (out, 1), for tables with one column where others have a row."""
@@ -51,7 +53,8 @@ class Linear:
 class Product:
     """Rows times a matrix, plus a bias. matrix (in, out); bias (out,) or None.
 
-    The bias is added after the product: kernels that take both first write the bias everywhere, which costs more.
+    The bias is added after the product: kernels that take both first write the bias everywhere, which costs more; but
+    those of bfloat16 do not.
     """
 
     matrix: Tensor
@@ -59,7 +62,9 @@ class Product:
 
     def __call__(self, rows: Tensor) -> Tensor:
         """Rows (N, in) to rows (N, out), in the type of the matrix."""
-        found = torch.mm(rows.to(self.matrix.dtype), self.matrix)
+        if self.matrix.dtype == torch.bfloat16:
+            return functional.linear(rows.to(torch.bfloat16), self.matrix.T, self.bias)
+        found = torch.mm(rows, self.matrix)
         return found if self.bias is None else found.add_(self.bias)
 
     def into(self, out: Tensor, rows: Tensor) -> None:

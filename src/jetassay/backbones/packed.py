@@ -6,13 +6,13 @@ to rounding:
 - jets come sorted, in rectangles of nearly equal multiplicity, so small that what one step writes the next one finds in
   the cache; `rows` says how many constituents;
 - batch normalisations and the scales of attention heads are folded into the matrices beside them;
-- the net on pairs sees each pair once, in pieces that stay in the cache, and its output is spread to the symmetric bias
+- the net on pairs sees each pair once, in pieces that stay in the cache; its output is spread to the symmetric bias
   of all layers by one gather;
 - attention reads keys in steps of 16, which its kernels are fast at: beyond the end of a jet it reads the next one,
   where the bias is minus infinity;
 - the class token is one query, so its projections are applied to it and to the mixture, not to every constituent.
 
-Tables of pairs have one column a pair: gathers and logarithms are fast along the last dimension.
+Kinematics and features have one column a pair: gathers and logarithms are fast along the last dimension.
 """
 
 import math
@@ -143,7 +143,8 @@ class _PackedPairs:
         ]
         linears[0] = linears[0].of_scaled(*batch_norm(first))  # type: ignore[arg-type]
         # The first sees logarithms, whose digits bfloat16 would cut.
-        self._layers = [linear.on_columns(rest if k == 0 else dtype) for k, linear in enumerate(linears)]
+        self._inner = [linear.to(rest if k == 0 else dtype) for k, linear in enumerate(linears[:-1])]
+        self._last = linears[-1].on_columns(dtype)
         self._last_activation = len(layers) % 3 == 0
         self._rest, self._at_once = rest, at_once
 
@@ -163,10 +164,11 @@ class _PackedPairs:
 
     def _net(self, x: Tensor) -> Tensor:
         """Features of pairs (4, P) to (H, P)."""
-        *inner, (matrix, bias) = self._layers
-        for each, shift in inner:
-            x = functional.gelu(torch.mm(each, x.to(each.dtype)).add_(shift))
-        found = torch.mm(matrix, x.to(matrix.dtype)).add_(bias)
+        x = x.T
+        for linear in self._inner:
+            x = functional.gelu(linear(x))
+        matrix, bias = self._last
+        found = torch.mm(matrix, x.to(matrix.dtype).T).add_(bias)
         return (functional.gelu(found) if self._last_activation else found).to(self._rest)
 
 
@@ -183,7 +185,7 @@ class _PackedFeed:
     """The feed-forward net of a layer, with its residual."""
 
     def __init__(self, block: Block, dtype: torch.dtype, rest: torch.dtype, *, at_once: int) -> None:
-        self._before, self._after = Norm.of(block.pre_fc_norm, rest), Norm.of(block.post_fc_norm, rest)
+        self._before, self._after = Norm.of(block.pre_fc_norm, rest), Norm.of(block.post_fc_norm, dtype)
         self._widen, narrow = Linear.of(block.fc1).to(dtype), Linear.of(block.fc2)
         self._narrow, self._shift = narrow.without_bias().to(dtype), narrow.bias.to(rest)
         self._residual = block.w_resid.detach().to(rest, copy=True)
@@ -194,7 +196,7 @@ class _PackedFeed:
             return torch.cat([self(rows) for rows in torch.split(x, self._at_once)])
         hidden = functional.gelu(self._widen(self._before(x)))
         rest = torch.addcmul(self._shift, x, self._residual)
-        return self._narrow.onto(rest, self._after(hidden.to(x.dtype)))
+        return self._narrow.onto(rest, self._after(hidden))
 
 
 class _PackedBlock:
