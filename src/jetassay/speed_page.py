@@ -9,7 +9,7 @@ import pandas as pd
 
 from jetassay.gates import HEADS, MEANING, Verdict, verdict_rows
 from jetassay.measurements import Curve, Number, Session, curves_of, describe_machine, numbers_of
-from jetassay.report.content import Block, Figure, Section, Table, Text
+from jetassay.report.content import Block, Figure, Row, Section, Table, Text
 from jetassay.report.gaps import Page
 from jetassay.report.page import write_sections
 
@@ -56,8 +56,8 @@ def curve_figure(curves: Sequence[Curve]) -> "Drawing":
         axes.plot(xs, ys, marker=_MARKERS[k % len(_MARKERS)], label=curve.series)
         if min(xs) > 0 and max(xs) > _ONE_OFF * min(xs):
             axes.set_xscale("log")
-            axes.set_xticks(xs, [f"{x:,g}" if x < 10_000 else f"{x:.0e}" for x in xs], rotation=30)
             axes.minorticks_off()
+        axes.set_xticks(xs, [f"{x:,g}" if x < 10_000 else f"{x:.0e}" for x in xs], rotation=30)
     axes.set_ylim(bottom=0)
     axes.set_xlabel(curves[0].x)
     axes.set_ylabel(curves[0].y)
@@ -81,7 +81,7 @@ def _curves(session: Session) -> tuple[Section, ...]:
     figures = tuple(
         Figure(f"curve_{k}", partial(curve_figure, curves), name) for k, (name, curves) in enumerate(grouped.items())
     )
-    return (Section("Scaling", figures),)
+    return (Section("Scaling", tuple(Row(figures[k : k + 2]) for k in range(0, len(figures), 2))),)
 
 
 def _tables(session: Session) -> tuple[Section, ...]:
