@@ -58,7 +58,7 @@ report: $(READY)  ## draw the report of SUITE again from its stored scores
 	@$(BIN)/jetassay report $(SUITE)
 
 docs: $(READY)  ## the documentation as a site: site/index.html opens from the disk
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet && echo "open site/index.html"
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict && echo "open site/index.html"
 
 train-mini: $(READY)  ## train the weights that ship, from simulation to card
 	@$(BIN)/jetassay train-mini

@@ -1,4 +1,4 @@
-"""For the API pages: lines such as `offsets: int64 (J + 1,)` of a docstring become a list, as they are meant."""
+"""For the API pages: lines such as `offsets: int64 (J + 1,)` of a docstring become a list, and doctests become code."""
 
 import re
 
@@ -16,11 +16,13 @@ class NamedLines(griffe.Extension):
 
 
 def listed(text: str) -> str:
-    """`text` with every paragraph that is made of named lines, and of their continuations, as a list."""
+    """`text` with paragraphs that are made of named lines, and of their continuations, as lists; doctests fenced."""
     return "\n\n".join(_paragraph(each) for each in text.split("\n\n"))
 
 
 def _paragraph(text: str) -> str:
+    if text.startswith(">>> "):
+        return f"```pycon\n{text}\n```"
     lines = text.split("\n")
     if not all(_NAMED.match(line) or line.startswith(" ") for line in lines) or lines[0].startswith(" "):
         return text
