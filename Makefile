@@ -6,7 +6,7 @@ READY := .venv/.ready
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-deps
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock audit-dependencies bench test test-slow test-browser lint ui throughput throughput-compare throughput-gates report docs train-mini clean
+.PHONY: help setup lock audit-dependencies bench test test-slow test-services test-browser tracking-server lint ui throughput throughput-compare throughput-gates report docs train-mini clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 26
@@ -35,6 +35,12 @@ test: $(READY)  ## linters of structure and all tests but the slow ones
 
 test-slow: $(READY)  ## physics checks that take minutes
 	@$(BIN)/pytest -m slow
+
+test-services: $(READY)  ## many processes track into PostgreSQL and an S3-compatible store, where PostgreSQL is installed
+	@$(BIN)/pytest -m services tests/services
+
+tracking-server: $(READY)  ## such a server on this machine until Ctrl-C, for trying out
+	@$(BIN)/python tests/services/tracking_server.py
 
 test-browser: $(READY)  ## the report page in a headless Chromium, where one is installed
 	@$(BIN)/pytest -m browser tests/browser

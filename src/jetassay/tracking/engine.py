@@ -169,7 +169,19 @@ def told_plainly(store: Store, *, hint: str = ON_DISK) -> Iterator[None]:
     except (MlflowException, SQLAlchemyError, requests.RequestException, sqlite3.Error, OSError) as error:
         store.check()
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise TrackingError(f"Tracking in {store.shown} failed: {reason} {hint}") from error
+        raise TrackingError(f"Tracking in {store.shown} failed: {reason} {_advice(error)}{hint}") from error
     finally:
         for each, level in zip(loggers, levels, strict=True):
             each.setLevel(level)
+
+
+def _advice(error: Exception) -> str:
+    """What to do where a server with accounts refuses us; MLflow tells its 401 by the text alone."""
+    if "error code 401" in str(error) or getattr(error, "error_code", "") == "UNAUTHENTICATED":
+        return (
+            "The server does not know who you are: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD in the "
+            "environment. "
+        )
+    if "error code 403" in str(error) or getattr(error, "error_code", "") == "PERMISSION_DENIED":
+        return f"This account may not write: ask for the permission EDIT on the experiment '{EXPERIMENT}'. "
+    return ""
