@@ -14,12 +14,13 @@ import pandas as pd
 from jetassay import __version__
 from jetassay.backbones.seen import seen_in_training
 from jetassay.embeddings.units import EXTRACTION_VERSION
-from jetassay.errors import TrackingError
+from jetassay.errors import ConfigError, TrackingError
 from jetassay.jets.dataset import DataFile, Dataset
 from jetassay.progress import Reporter
-from jetassay.report.results import Results
+from jetassay.report.results import Results, load_results
 from jetassay.suite import Suite
 from jetassay.tasks.catalogue import TASKS
+from jetassay.tasks.score import typed
 
 if TYPE_CHECKING:
     from jetassay.backbones.protocol import Backbone
@@ -174,6 +175,7 @@ def track(
     reporter: Reporter,
 ) -> tuple[dict[str, str], Results, tuple[str, ...]]:
     """Send what is on disk to MLflow; gives links, the results with run ids (saved again), and what went wrong."""
+    from jetassay.tracking import outbox
     from jetassay.tracking.record import BackboneRecord, SuiteRecord
 
     record = SuiteRecord(
@@ -203,9 +205,35 @@ def track(
     try:
         recorded = opened.record(record)
     except TrackingError as error:
+        entry = outbox.keep(record, run_id=opened.run_id)
         reporter.warning(str(error))
-        return {}, results, (f"not tracked: {error}",)
+        return {}, results, (f"not tracked: {error} All of it is kept in {entry}: jetassay sync",)
     results = replace(results, frame=recorded.with_run_ids(results.frame))
     results.save()
+    if others := outbox.waiting():
+        reporter.line(f"{len(others)} earlier result(s) wait to be tracked: jetassay sync")
     links = {"tracking": recorded.store, "leaderboard": recorded.leaderboard, "side by side": recorded.compare}
     return links, results, ()
+
+
+def sync(*, reporter: Reporter) -> tuple[str, ...]:
+    """Track what waits; gives what could not be sent, and why.
+
+    Where a suite's stored results are still the same, they get the ids of their runs. Raises `TrackingError` where the
+    store cannot be used.
+    """
+    from jetassay.tracking import outbox
+
+    sent = outbox.send(reporter=reporter)
+    for record, recorded in sent.recorded:
+        reporter.line(f"{record.suite}: {recorded.written} run(s) sent, {recorded.leaderboard}")
+        try:
+            results = load_results(record.suite)
+        except ConfigError:
+            continue  # removed meanwhile; it is in the store
+        stored, sent_rows = (typed(each).drop(columns="run_id") for each in (results.frame, record.frame))
+        if stored.equals(sent_rows):
+            replace(results, frame=recorded.with_run_ids(results.frame)).save()
+    if not sent.recorded and not sent.problems:
+        reporter.line("nothing waits to be sent")
+    return tuple(sent.problems)

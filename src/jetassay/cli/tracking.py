@@ -1,5 +1,6 @@
 """Commands of the tracking store: register a backbone there, send what waits."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -26,3 +27,15 @@ def register(
         backbone = load_backbone(find_card(backbone_cards(), card))
     found = run_registration(backbone, name=name, schema=schema, reporter=Reporter(quiet=quiet))
     print(f"{found.uri} {'registered' if found.is_new else 'is registered already'} in {found.store}")
+
+
+@command("jetassay sync")
+def sync(quiet: Quiet = False) -> None:
+    """Send results to MLflow that could not be tracked. They wait in the workspace; nothing is sent twice."""
+    from jetassay.bookkeeping import sync as run_sync
+
+    problems = run_sync(reporter=Reporter(quiet=quiet))
+    for each in problems:
+        print(f"error: {each}", file=sys.stderr)
+    if problems:
+        raise typer.Exit(1)

@@ -88,14 +88,23 @@ def _is_alive(pid: str, start: str) -> bool:
 
 
 @contextmanager
-def closing(tracking: Tracking, run_id: str, *, reporter: Reporter) -> Iterator[None]:
-    """Give the run its last status: FINISHED, or FAILED by an exception, or KILLED by a signal or Ctrl-C."""
+def closing(
+    tracking: Tracking, run_id: str, *, reporter: Reporter, ended: Callable[[], str] | None = None
+) -> Iterator[None]:
+    """Give the run its last status: FINISHED, or FAILED by an exception, or KILLED by a signal or Ctrl-C.
+
+    ended: says the status where the block ends well, for a run whose content is safe by then: a server that is away at
+    that moment costs a warning and not the answer
+    """
     try:
         yield
     except BaseException as error:
         stopped = isinstance(error, (_StopSignal, KeyboardInterrupt, InterruptedRunError))
         _end(tracking, run_id, "KILLED" if stopped else "FAILED", reporter)
         raise
+    if ended is not None:
+        _end(tracking, run_id, ended(), reporter)
+        return
     with told_plainly(tracking.store):
         tracking.client.set_terminated(run_id, "FINISHED")
 

@@ -80,18 +80,25 @@ class Recorded:
 
 @dataclass(slots=True)
 class SuiteRun:
-    """A suite's run while the suite is being computed; without `tracking` where the server is away."""
+    """A suite's run while the suite is being computed; without `tracking` where the server is away.
+
+    repeats: the store has this result already; ended: the last status of the run, FAILED where the record broke off
+    """
 
     reporter: Reporter
     tracking: Tracking | None = None
     run_id: str = ""
     repeats: bool = False
+    ended: str = "FINISHED"
 
     def record(self, record: SuiteRecord) -> Recorded:
         """Track the results, into this run where they are new. Raises `TrackingError` where they cannot be sent."""
         if self.tracking is None:
             return record_suite(record, reporter=self.reporter)
-        return _record(record, self, self.tracking)
+        self.ended = "FAILED"
+        recorded = _record(record, self, self.tracking)
+        self.ended = "FINISHED"
+        return recorded
 
 
 @contextmanager
@@ -111,27 +118,43 @@ def open_suite_run(*, suite: str, suite_id: str, reporter: Reporter) -> Iterator
         yield opened
 
 
-def record_suite(record: SuiteRecord, *, reporter: Reporter) -> Recorded:
+def record_suite(record: SuiteRecord, *, reporter: Reporter, run_id: str = "") -> Recorded:
     """Track a suite from what is on disk; what is tracked already is left alone.
+
+    run_id: a run that was opened for this suite and never filled, to be used instead of another one
 
     Raises `ServerAwayError` where a server does not answer, and `TrackingError` for any other failure.
     """
     tracking = open_tracking(reporter=reporter)
-    with _opened(tracking, suite=record.suite, suite_id=record.suite_id, reporter=reporter) as opened:
+    about = {"suite": record.suite, "suite_id": record.suite_id, "run_id": run_id}
+    with _opened(tracking, reporter=reporter, **about) as opened:
         return opened.record(record)
 
 
 @contextmanager
-def _opened(tracking: Tracking, *, suite: str, suite_id: str, reporter: Reporter) -> Iterator[SuiteRun]:
+def _opened(
+    tracking: Tracking, *, suite: str, suite_id: str, reporter: Reporter, run_id: str = ""
+) -> Iterator[SuiteRun]:
     with told_plainly(tracking.store):
         sweep(tracking, reporter=reporter)
         tags = {"kind": "suite", "suite": suite, "suite_id": suite_id, **identity_tags()}
-        opened = SuiteRun(reporter, tracking, tracking.create_run(f"suite {suite}", tags))
-    with closing(tracking, opened.run_id, reporter=reporter):
+        opened = SuiteRun(reporter, tracking, _reopened(tracking, run_id, tags))
+        opened.run_id = opened.run_id or tracking.create_run(f"suite {suite}", tags)
+    with closing(tracking, opened.run_id, reporter=reporter, ended=lambda: opened.ended):
         yield opened
     if opened.repeats:  # this execution found what an earlier one has recorded: one run is enough
         with told_plainly(tracking.store):
             tracking.client.delete_run(opened.run_id)
+
+
+def _reopened(tracking: Tracking, run_id: str, tags: Mapping[str, str]) -> str:
+    """`run_id` where it is a run of this suite in this store that was never filled; else empty."""
+    where = f"tags.suite_id = '{tags['suite_id']}' AND tags.kind = 'suite' AND attributes.status != 'FINISHED'"
+    if run_id not in {run.info.run_id for run in tracking.find(where) if run_id}:
+        return ""
+    tracking.client.update_run(run_id, status="RUNNING")
+    tracking.log(run_id, tags=tags)
+    return run_id
 
 
 def _record(record: SuiteRecord, opened: SuiteRun, tracking: Tracking) -> Recorded:
@@ -140,6 +163,7 @@ def _record(record: SuiteRecord, opened: SuiteRun, tracking: Tracking) -> Record
     named = {(each.name, seed): named_scores(record.rows(each.name, seed)) for each, seed in wanted}
     missing = [name for each in (*named.values(), named_scores(record.shared_rows())) for name in each.missing]
     runs: dict[RunKey, str] = {}
+    digests: set[str] = set()
     written = 0
     with told_plainly(tracking.store), tracking.store.lock():
         known = tracking.find(f"tags.suite_id = '{record.suite_id}' AND attributes.status = 'FINISHED'")
@@ -147,10 +171,12 @@ def _record(record: SuiteRecord, opened: SuiteRun, tracking: Tracking) -> Record
             for backbone, seed in wanted:
                 writer = _backbone_writer(tracking, record, backbone, seed, reporter=reporter)
                 runs[backbone.name, seed], is_new = _once(tracking, known, *writer)
+                digests.add(writer[0]["result_digest"])
                 written += is_new
                 bar.advance()
         suite_run, is_new = _once(tracking, known, *_suite_writer(tracking, record, opened))
         opened.repeats = not is_new
+        _forget_halves(tracking, record, digests)
     there = len(wanted) + 1 - written - is_new
     reporter.line(f"tracking: {written + is_new} runs written, {there} were there already")
     if missing:
@@ -228,6 +254,17 @@ def _once(tracking: Tracking, known: list[Any], tags: Mapping[str, str], write: 
     return run_id, not same
 
 
+def _forget_halves(tracking: Tracking, record: SuiteRecord, digests: set[str]) -> None:
+    """Delete runs that broke off while one of these results was written; whole ones are there now."""
+    where = f"tags.suite_id = '{record.suite_id}' AND tags.kind = 'backbone' AND attributes.status != 'FINISHED'"
+    for run in tracking.find(where):
+        if run.info.status != "RUNNING" and run.data.tags.get("result_digest") in digests:
+            half = f"source_run_id = '{run.info.run_id}'"
+            for model in tracking.client.search_logged_models([tracking.experiment_id], filter_string=half):
+                tracking.client.delete_logged_model(model.model_id)
+            tracking.client.delete_run(run.info.run_id)
+
+
 def _common_tags(record: SuiteRecord, rows: pd.DataFrame) -> dict[str, str]:
     return {
         "suite": record.suite,
@@ -241,7 +278,10 @@ def _common_tags(record: SuiteRecord, rows: pd.DataFrame) -> dict[str, str]:
 def _save_view(tracking: Tracking, record: SuiteRecord, columns: list[str], reporter: Reporter) -> str | None:
     """Save the leaderboard with the experiment; gives its key, or None: no result is worth less for the want of it."""
     means = [f"mean/{metric}" for metric in ("auc", "rejection") if any(name.startswith(metric) for name in columns)]
-    where = f"tags.suite_id = '{record.suite_id}' AND tags.kind = 'backbone' AND tags.current = 'true'"
+    where = (
+        f"tags.suite_id = '{record.suite_id}' AND tags.kind = 'backbone' AND tags.current = 'true' "
+        "AND attributes.status = 'FINISHED'"
+    )
     state = leaderboard_state(
         columns=[*means, *columns],
         order_by=means[0] if means else None,

@@ -21,7 +21,10 @@ from jetassay.places import cache_folder, workspace
 
 EXPERIMENT = "jetassay"
 LOCAL_PAGES = "http://127.0.0.1:5000"
-ON_DISK = "Scores are on disk first, so nothing is lost: run the same suite again and they are sent, not recomputed."
+ON_DISK = (
+    "Scores are on disk first, so nothing is lost: `jetassay sync` sends what waits, or run the same suite again and "
+    "they are sent, not recomputed."
+)
 _SERVER_TIMEOUT_S = 5.0
 _LOCK_TIMEOUT_S = 600.0
 _SQLITE = "sqlite:///"
