@@ -32,7 +32,13 @@ __all__ = [
     "Param", "RunTag", "Tracking", "open_tracking", "told_plainly",
 ]  # fmt: skip
 _MAX_VALUE = 8000  # characters of a tag; MLflow cuts longer ones
-_LOGGERS = ("mlflow.store.db.utils", "mlflow.tracking", "mlflow.utils", "alembic")
+_LOGGERS = (
+    "mlflow.store.db.utils",
+    "mlflow.store.model_registry.abstract_store",
+    "mlflow.tracking",
+    "mlflow.utils",
+    "alembic",
+)
 
 
 @dataclass(frozen=True, slots=True)
