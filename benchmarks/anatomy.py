@@ -4,7 +4,9 @@
 torch's own profiler, which counts what each takes by itself. ParT has random weights; the MLP is the one that ships.
 """
 
+import os
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -27,7 +29,7 @@ from jetassay.features.inputs import compute_inputs
 from jetassay.jets.dataset import open_dataset
 from jetassay.progress import Reporter
 
-REPEATS = 1  # of the simulated jets in the file
+REPEATS = 3  # of the simulated jets in the file
 LARGEST = 12  # operators that are named; the others are summed
 PROFILED = 256
 
@@ -76,10 +78,23 @@ def stages(name, backbone, folder, *, rounds=ROUNDS):
         yield number(f"Shares of embedding with {name}", stage, 100 * seconds / total, "%")
 
 
+@contextmanager
+def without_chatter():
+    """The profiler's library writes lines of its own to standard error, which no setting turns off."""
+    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nothing)
+
+
 def operators(title, run):
     """Shares of the processor's time by operator, of one call."""
     run()
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
+    with without_chatter(), torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
         run()
     spent = {each.key.removeprefix("aten::"): each.self_cpu_time_total for each in profiler.key_averages()}
     total = sum(spent.values())

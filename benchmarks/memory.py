@@ -28,7 +28,7 @@ from jetassay.features.cutting import between
 from jetassay.features.sets import FEATURE_SETS
 from jetassay.places import models_folder
 
-POOL = 1024
+POOL = 512
 PARTICLE_TRANSFORMERS = {"ParT": "part-full", "Sophon": "sophon"}
 WAYS = (
     *((net, way) for net in PARTICLE_TRANSFORMERS for way in ("packed", "weaver-padded-256", "weaver-sorted-16")),
