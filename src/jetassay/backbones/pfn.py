@@ -66,7 +66,7 @@ class ParticleFlowNetwork(nn.Module):
             assert isinstance(layer, nn.ModuleList)
             conv, norm = layer
             assert isinstance(conv, nn.Conv1d)
-            rows = torch.relu(norm(on_rows(conv, rows)))
+            rows = torch.relu_(norm(on_rows(conv, rows)))
         return sum_by_jet(rows, mask)
 
 
