@@ -1,7 +1,7 @@
 """The steps that `run.py` names in order: each joins two stages, and decides nothing that belongs to a stage."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from jetassay.errors import ConfigError, LeakageError, NotFiniteError, WeightsError
@@ -166,9 +166,10 @@ def embed_finite(
 def measure_throughput(
     suite: Suite, backbones: "Mapping[str, Backbone]", dataset: Dataset, splits: Files, *, reporter: Reporter
 ) -> list[Score]:
-    """Jets per second of each backbone on the first test jets of every class, in one sitting."""
+    """Jets per second of each backbone on the first test jets of every class, in one sitting; then what it computes."""
     if suite.throughput is None:
         return []
+    from jetassay.embeddings.footprint import measure_footprint
     from jetassay.embeddings.speed import measure_speed
     from jetassay.features.inputs import compute_inputs
 
@@ -187,16 +188,13 @@ def measure_throughput(
         parts = [compute_inputs(backbone.feature_set, chunk.jets) for chunk in chunks]
         entries[name] = backbone, type(parts[0]).join(parts)
     speeds = measure_speed(entries, rounds=suite.throughput.rounds, threads=suite.threads)
-    return [
-        Score(
-            task="throughput",
-            task_version=1,
-            metric="jets_per_s",
-            value=speed.jets_per_s,
-            low=speed.slowest,
-            high=speed.fastest,
-            interval=f"slowest and fastest of {len(speed.rounds_s)} rounds, {speed.threads} threads",
-            backbone=name,
-        )
-        for name, speed in speeds.items()
-    ]
+    scores = []
+    for name, speed in speeds.items():
+        shared: dict[str, Any] = {"task": "throughput", "task_version": 1, "backbone": name}
+        interval = f"slowest and fastest of {len(speed.rounds_s)} rounds, {speed.threads} threads"
+        bounds: dict[str, Any] = {"low": speed.slowest, "high": speed.fastest, "interval": interval}
+        scores.append(Score(metric="jets_per_s", value=speed.jets_per_s, **bounds, **shared))
+        footprint = measure_footprint(*entries[name])
+        if footprint is not None:
+            scores += [Score(metric=metric, value=value, **shared) for metric, value in asdict(footprint).items()]
+    return scores
