@@ -9,9 +9,10 @@ import numpy as np
 
 from jetassay.simulation.detector import Candidates
 from jetassay.simulation.generator import BoolArray, FloatArray, IntArray
+from jetassay.simulation.soft_drop import soft_drop_mass
 
 JET_RADIUS = 0.8
-SOFT_DROP_Z_CUT, SOFT_DROP_BETA = 0.1, 0.0
+SOFT_DROP_Z_CUT = 0.1
 SUBJETTINESS_AXES = 4
 _WHOLE_JET = 100.0
 """A radius that holds every constituent, for clustering a jet once more."""
@@ -87,17 +88,18 @@ def find_jets(candidates: Candidates, *, events: int, selection: Selection) -> J
     first = np.concatenate([[0], np.cumsum(counts)])
     definition = fastjet.JetDefinition(fastjet.antikt_algorithm, JET_RADIUS)
     clustering = fastjet.ClusterSequence(_momenta(candidates, counts), definition)
-    jets = clustering.inclusive_jets(min_pt=selection.pt_min)
-    members = ak.flatten(clustering.constituent_index(min_pt=selection.pt_min), axis=1)
-    event = np.repeat(np.arange(events), ak.to_numpy(ak.num(jets.px)))
-    px, py, pz, energy = (np.asarray(ak.flatten(jets[name])) for name in ("px", "py", "pz", "E"))
+    jets = clustering.inclusive_jets(min_pt=selection.pt_min).layout
+    px, py, pz, energy = (np.asarray(jets.content.content(name).data) for name in ("px", "py", "pz", "E"))
     pt = np.hypot(px, py)
     eta = np.arcsinh(pz / np.maximum(pt, 1e-9))
     passed = (pt >= selection.pt_min) & (pt < selection.pt_max) & (np.abs(eta) < selection.abs_eta_max)
 
-    members, event = members[passed], event[passed]
-    sizes = ak.to_numpy(ak.num(members)).astype(np.int64)
-    rows = np.asarray(ak.flatten(members), dtype=np.int64) + np.repeat(first[event], sizes)
+    event = np.repeat(np.arange(events), np.diff(jets.offsets.data))[passed]
+    members = clustering.constituent_index(min_pt=selection.pt_min).layout.content
+    sizes = np.diff(members.offsets.data).astype(np.int64)
+    index = members.content.data[members.offsets[0] : members.offsets[-1]].astype(np.int64)[np.repeat(passed, sizes)]
+    sizes = sizes[passed]
+    rows = index + np.repeat(first[event], sizes)
     order = np.lexsort((-candidates.pt[rows], np.repeat(np.arange(len(sizes)), sizes)))
     return JetCollection(
         event=event,
@@ -113,18 +115,15 @@ def find_jets(candidates: Candidates, *, events: int, selection: Selection) -> J
 def substructure(candidates: Candidates, jets: JetCollection) -> tuple[FloatArray, FloatArray]:
     """Soft-drop mass (J,) in GeV and tau_1 to tau_4 (J, 4).
 
-    Soft drop (arXiv:1402.2657) with Cambridge/Aachen, z_cut = 0.1 and beta = 0; N-subjettiness (arXiv:1011.2268)
+    Soft drop with z_cut = 0.1 and beta = 0, see `soft_drop`; N-subjettiness (arXiv:1011.2268)
     with one-pass kT axes and beta = 1, which is what the bindings take by default and the detector card too.
     """
     if not len(jets.pt):
         return np.zeros(0), np.zeros((0, SUBJETTINESS_AXES))
     definition = fastjet.JetDefinition(fastjet.cambridge_algorithm, _WHOLE_JET)
     clustering = fastjet.ClusterSequence(_momenta(candidates.take(jets.constituents), jets.counts), definition)
-    groomed = clustering.exclusive_jets_softdrop_grooming(
-        njets=1, beta=SOFT_DROP_BETA, symmetry_cut=SOFT_DROP_Z_CUT, R0=JET_RADIUS
-    )
     subjettiness = ak.to_numpy(clustering.njettiness()).reshape(len(jets.pt), SUBJETTINESS_AXES)
-    return ak.to_numpy(groomed.msoftdrop).reshape(-1), subjettiness
+    return soft_drop_mass(clustering, z_cut=SOFT_DROP_Z_CUT), subjettiness
 
 
 def _momenta(candidates: Candidates, counts: IntArray) -> Any:

@@ -84,10 +84,13 @@ def _measure(
     which: Calorimeter, rng: np.random.Generator, particles: Particles, tracks: Tracks, ends_here: BoolArray
 ) -> tuple[NeutralTowers, FloatArray]:
     """As `calorimeter.measure`, for the particles that end in one calorimeter; factor 1 for other tracks."""
-    cell = calorimeter.find_cells(
-        which, event=particles.event, eta=particles.calorimeter_eta, phi=particles.calorimeter_phi
+    cell = np.full(len(ends_here), NO_CELL)
+    cell[ends_here] = calorimeter.find_cells(
+        which,
+        event=particles.event[ends_here],
+        eta=particles.calorimeter_eta[ends_here],
+        phi=particles.calorimeter_phi[ends_here],
     )
-    cell = np.where(ends_here, cell, NO_CELL)
     towers, factor = calorimeter.measure(
         which,
         rng,

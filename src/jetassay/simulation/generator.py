@@ -1,10 +1,10 @@
 """Events of Pythia as flat numpy arrays."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import awkward as ak
 import numpy as np
 import numpy.typing as npt
 import pythia8mc
@@ -16,6 +16,8 @@ from jetassay.simulation.veto import ProcessVeto
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 IntArray: TypeAlias = npt.NDArray[np.int64]
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
+
+_PROTON = 2212
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,18 @@ class EventRecord:
         return np.arcsinh(self.pz[rows] / np.maximum(pt, 1e-9)), np.arctan2(self.py[rows], self.px[rows])
 
 
+@functools.cache
+def _blank_pythia() -> Any:
+    """Holds settings and particle data as they come; reading them anew for each shard takes as long as ten events."""
+    return pythia8mc.Pythia("", False)
+
+
+@functools.cache
+def _proton_densities() -> tuple[Any, Any]:
+    """Pythia's own choice for both beams, read once. They remember the last point asked for and nothing else."""
+    return tuple(_blank_pythia().getPDFPtr(_PROTON, 1, beam, True) for beam in "AB")
+
+
 class Generator:
     """One Pythia, set up for one process and one seed.
 
@@ -72,7 +86,8 @@ class Generator:
         self._events = 0
         # The bindings keep neither hook nor source alive; without a reference Pythia would call freed memory.
         self._veto = ProcessVeto(process) if veto and process.veto_ids else None
-        self._pythia = pythia8mc.Pythia("", False)
+        blank = _blank_pythia()
+        self._pythia = pythia8mc.Pythia(blank.settings, blank.particleData, False)
         self._source = source
         self._read((*BEAM_SETTINGS, "Random:setSeed = on", f"Random:seed = {seed}", *process.settings))
         self._read(self._alternating[0])
@@ -80,6 +95,8 @@ class Generator:
             raise SimulationError("Pythia does not take the veto. Is pythia8mc 8.317.2 installed?")
         if source is not None and not self._pythia.setLHAupPtr(source):
             raise SimulationError("Pythia does not take the hard processes. Is pythia8mc 8.317.2 installed?")
+        if not self._pythia.setPDFPtr(*_proton_densities()):
+            raise SimulationError("Pythia does not take the parton densities. Is pythia8mc 8.317.2 installed?")
         if not self._pythia.init():
             raise SimulationError(f"Pythia does not start with the settings {list(process.settings)}.")
 
@@ -110,35 +127,37 @@ class Generator:
 
 
 def _flatten(batch: Any) -> EventRecord:
-    particles = batch.prt
-    counts = ak.to_numpy(ak.num(particles.id))
-    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    """The buffers that the bindings filled, as they are: operations of awkward would cost more than they do here."""
+    lists = batch.layout.content("prt")
+    offsets = np.asarray(lists.offsets.data, dtype=np.int64)
+    particles = lists.content
+    momentum, vertex = particles.content("p"), particles.content("vProd")
 
-    def whole(column: Any) -> IntArray:
-        return np.asarray(ak.to_numpy(ak.flatten(column)), dtype=np.int64)
+    def whole(name: str) -> IntArray:
+        return np.asarray(particles.content(name).data, dtype=np.int64)
 
-    status = whole(particles.status)
-    leaves = status > 0
-    momentum = ak.flatten(particles.p)
-    vertex = ak.flatten(particles.vProd)[leaves]
+    status = whole("status")
+    final = np.nonzero(status > 0)[0]
+    displaced = vertex.index.data[final]  # negative where the particle comes from the origin
 
-    def real(column: Any) -> FloatArray:
-        return np.asarray(ak.to_numpy(ak.fill_none(column, 0.0)), dtype=np.float64)
+    def position(name: str) -> FloatArray:
+        somewhere: FloatArray = vertex.content.content(name).data[np.maximum(displaced, 0)]
+        return np.where(displaced < 0, 0.0, somewhere)
 
     return EventRecord(
         offsets=offsets,
-        event=np.repeat(np.arange(len(counts)), counts),
-        pdg_id=whole(particles.id),
+        event=np.repeat(np.arange(len(offsets) - 1), np.diff(offsets)),
+        pdg_id=whole("id"),
         status=status,
-        daughter_first=whole(particles.daughter1),
-        daughter_last=whole(particles.daughter2),
-        px=real(momentum.px),
-        py=real(momentum.py),
-        pz=real(momentum.pz),
-        energy=real(momentum.e),
-        mass=real(ak.flatten(particles.m)),
-        final=np.nonzero(leaves)[0],
-        x=real(vertex.px),
-        y=real(vertex.py),
-        z=real(vertex.pz),
+        daughter_first=whole("daughter1"),
+        daughter_last=whole("daughter2"),
+        px=momentum.content("px").data,
+        py=momentum.content("py").data,
+        pz=momentum.content("pz").data,
+        energy=momentum.content("e").data,
+        mass=particles.content("m").data,
+        final=final,
+        x=position("px"),
+        y=position("py"),
+        z=position("pz"),
     )

@@ -133,7 +133,7 @@ def _fly(flight: _Flight) -> tuple[FloatArray, FloatArray, FloatArray, FloatArra
     d0, dz, phi = np.zeros(count), np.zeros(count), np.arctan2(flight.py, flight.px)
     charged = flight.charge != 0
     where[:, ~charged] = _fly_straight(flight[~charged])
-    where[:, charged], d0[charged], dz[charged], phi[charged] = _fly_on_helix(flight[charged])
+    where[:, charged], d0[charged], dz[charged], phi[charged] = _fly_on_helix(flight[charged], phi[charged])
     return where, d0, dz, phi
 
 
@@ -148,11 +148,10 @@ def _fly_straight(flight: _Flight) -> FloatArray:
     return np.stack([flight.x + flight.px * step, flight.y + flight.py * step, flight.z + flight.pz * step])
 
 
-def _fly_on_helix(flight: _Flight) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+def _fly_on_helix(flight: _Flight, phi_start: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """As `_fly`. The radius carries the sign of the charge, and so does the angular frequency (rad/s)."""
     frequency = flight.charge * FIELD * SPEED_OF_LIGHT**2 / (flight.energy * 1e9)
     radius = flight.pt / (flight.charge * FIELD) * 1e9 / SPEED_OF_LIGHT
-    phi_start = np.arctan2(flight.py, flight.px)
     x_centre = flight.x + radius * np.sin(phi_start)
     y_centre = flight.y - radius * np.cos(phi_start)
     distance = np.hypot(x_centre, y_centre)
@@ -162,9 +161,8 @@ def _fly_on_helix(flight: _Flight) -> tuple[FloatArray, FloatArray, FloatArray, 
     half_turn = np.abs(np.pi / frequency)
     time_closest = time_closest - np.round(time_closest / half_turn) * half_turn
     phi_closest = phi_start - frequency * time_closest
-    x_closest = x_centre - radius * np.sin(phi_closest)
-    y_closest = y_centre + radius * np.cos(phi_closest)
-    d0 = (x_closest * np.sin(phi_closest) - y_closest * np.cos(phi_closest)) * 1e3
+    sine, cosine = np.sin(phi_closest), np.cos(phi_closest)
+    d0 = ((x_centre - radius * sine) * sine - (y_centre + radius * cosine) * cosine) * 1e3
     dz = (flight.z + speed_z * time_closest) * 1e3
 
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -47,10 +47,13 @@ def find_tracks(particles: Particles, rng: np.random.Generator, *, mode: Detecto
     the impact-parameter errors are read from. `ideal` keeps the smeared momentum and its resolution.
     """
     abs_eta = np.abs(particles.calorimeter_eta)
-    efficiency, resolution = _response(particles, abs_eta)
-    accepted = (particles.charge != 0) & (abs_eta <= _ABS_ETA_MAX)
-    found = np.nonzero(accepted & (rng.uniform(size=len(efficiency)) < efficiency))[0]
-    true_pt, relative = particles.pt[found], resolution[found]
+    accepted = np.nonzero((particles.charge != 0) & (abs_eta <= _ABS_ETA_MAX))[0]
+    kind, pt, abs_eta = particles.kind[accepted], particles.pt[accepted], abs_eta[accepted]
+    chance = rng.uniform(size=len(particles.kind))[accepted]
+    is_found = chance < _efficiency(kind, pt, abs_eta)
+    found = accepted[is_found]
+    true_pt = pt[is_found]
+    relative = _relative_resolution(kind[is_found], true_pt, abs_eta[is_found])
     smeared_pt = log_normal(rng, mean=true_pt, sigma=relative * true_pt)
     d0_error, dz_error = (
         _impact_parameter_error(name, smeared_pt, np.abs(particles.eta[found])) for name in ("d0", "dz")
@@ -81,19 +84,22 @@ def log_normal(rng: np.random.Generator, *, mean: FloatArray, sigma: FloatArray)
     return drawn
 
 
-def _response(particles: Particles, abs_eta: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Efficiency and relative momentum resolution (at most 1) of every particle, were it charged."""
-    efficiency, resolution = np.zeros(len(abs_eta)), np.zeros(len(abs_eta))
-    kind = particles.kind
-    for rows, formulas in (
-        ((kind != ELECTRON) & (kind != MUON), (_hadron_efficiency, _HADRON_RESOLUTION)),
-        (kind == ELECTRON, (_electron_efficiency, _ELECTRON_RESOLUTION)),
-        (kind == MUON, (_muon_efficiency, _MUON_RESOLUTION)),
-    ):
-        pt, where = particles.pt[rows], abs_eta[rows]
-        efficiency[rows] = formulas[0](pt, where)
-        resolution[rows] = np.minimum(_momentum_resolution(formulas[1], pt, where), 1.0)
-    return efficiency, resolution
+def _efficiency(kind: IntArray, pt: FloatArray, abs_eta: FloatArray) -> FloatArray:
+    """Chance to find the track of a charged particle."""
+    efficiency = _hadron_efficiency(pt, abs_eta)
+    for lepton, formula in ((ELECTRON, _electron_efficiency), (MUON, _muon_efficiency)):
+        rows = kind == lepton
+        efficiency[rows] = formula(pt[rows], abs_eta[rows])
+    return efficiency
+
+
+def _relative_resolution(kind: IntArray, pt: FloatArray, abs_eta: FloatArray) -> FloatArray:
+    """Of the momentum of a track, at most 1."""
+    resolution = _momentum_resolution(_HADRON_RESOLUTION, pt, abs_eta)
+    for lepton, terms in ((ELECTRON, _ELECTRON_RESOLUTION), (MUON, _MUON_RESOLUTION)):
+        rows = kind == lepton
+        resolution[rows] = _momentum_resolution(terms, pt[rows], abs_eta[rows])
+    return np.minimum(resolution, 1.0)
 
 
 def _by_region(
