@@ -5,6 +5,7 @@ import re
 
 import pytest
 from rich.console import Console
+from rich.live import Live
 
 from jetassay import progress
 from jetassay.progress import Reporter
@@ -58,6 +59,21 @@ def test_a_bar_is_one_line_of_any_terminal(width):
     assert "audit of" in drawn or width < 60
     assert max(len(line) for line in re.split(r"[\r\n]", drawn)) <= width
     assert drawn.count("\n") <= 2  # the bar's own, and the one that a transient bar takes back
+
+
+def test_a_bar_that_is_stopped_while_it_starts_gives_the_cursor_back(monkeypatch):
+    told, stream = reporter(terminal=True)
+    refresh = Live.refresh
+
+    def stopped(live):
+        refresh(live)
+        monkeypatch.setattr(Live, "refresh", refresh)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Live, "refresh", stopped)
+    with pytest.raises(KeyboardInterrupt), told.bar("embedding", 10):
+        pass
+    assert stream.getvalue().rindex("\x1b[?25h") > stream.getvalue().rindex("\x1b[?25l")
 
 
 def test_a_bar_within_a_bar_does_not_disturb_it():

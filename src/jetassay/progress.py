@@ -57,11 +57,12 @@ class Reporter:
         if self.quiet or self._drawing:
             yield Bar()
         elif self.console.is_terminal and not self.console.is_dumb_terminal:
-            self._drawing = True
+            self._drawing, progress = True, _drawn(self.console, label, total, unit)
             try:
-                with _drawn(self.console, label, total, unit) as progress:
-                    yield _DrawnBar(progress)
+                progress.start()  # within the try: Ctrl-C may come while it starts, and the cursor must come back
+                yield _DrawnBar(progress)
             finally:
+                progress.stop()
                 self._drawing = False
         else:
             yield _PlainBar(self, label, total, unit)
