@@ -14,8 +14,15 @@ LOCK = "installs from the package index"
 PLUGIN = "installs a package; tests/test_plugins.py installs these very files"
 OWN_FILES = "takes files of the reader's; tests/jets/test_public_datasets.py and test_mapping_cards.py read some"
 OTHERS = "takes result files of other people; tests/report/test_compare.py and test_board.py have some"
+BATCH = "takes Docker or a batch system; tests/test_batch_examples.py runs the scripts with a stand-in for jetassay"
 
 LEFT_OUT = {
+    "condor_submit examples/htcondor.sub": BATCH,
+    "docker build -t jetassay .": BATCH,
+    "docker run --rm -v $PWD/cache:/cache -v $PWD:/work jetassay run default": BATCH,
+    "first=$(sbatch --parsable --array=0-1 examples/slurm.sh part.toml particlenet.toml)": BATCH,
+    "mlflow server --app-name basic-auth --serve-artifacts --host 127.0.0.1 --workers 4": SERVES,
+    "sbatch --dependency=afterok:$first examples/slurm.sh both.toml": BATCH,
     ". .venv/bin/activate": SHELL,
     ".venv/bin/jetassay fetch sophon": NETWORK,
     ".venv/bin/jetassay fetch jetclass --files '*val_5M*'": NETWORK,
