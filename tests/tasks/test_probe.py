@@ -62,13 +62,13 @@ def test_every_score_carries_counts_interval_seed_and_version(splits_of):
     expected = {("auc", None)} | {(m, p) for m in ("rejection", "rejection_over_cuts") for p in (0.3, 0.5)}
     assert by_metric(result.scores).keys() == expected
     for score in result.scores:
-        assert (score.task, score.task_version, score.backbone) == ("probe", 1, "made-up")
+        assert (score.task, score.task_version, score.backbone) == ("probe", 2, "made-up")
         assert (score.signal, score.background, score.level, score.seed) == ("Hbb", "QCD", LEVEL, 7)
         assert (score.n_signal, score.n_background, score.n_train) == (200, 200, 400)
     rejection = by_metric(result.scores)["rejection", 0.5]
     assert rejection.value == 200 / rejection.n_survivors
     assert rejection.low < rejection.value < rejection.high
-    assert (rejection.interval, by_metric(result.scores)["auc", None].interval) == ("clopper-pearson", "bootstrap")
+    assert (rejection.interval, by_metric(result.scores)["auc", None].interval) == ("clopper-pearson", "delong-logit")
 
 
 def test_the_logits_that_are_handed_back_give_the_scores_again(splits_of):
@@ -112,11 +112,18 @@ def test_two_runs_give_the_same_scores_to_the_bit(splits_of):
     assert first == again
 
 
-def test_the_seed_moves_only_the_bootstrap_interval(splits_of):
+def test_the_seed_is_carried_and_moves_nothing(splits_of):
     first, other = (probe_signal(splits_of(), signal="Hbb", backbone="x", seed=seed) for seed in (0, 1))
-    assert np.array_equal(first.signal_logits, other.signal_logits)
-    moved = {a.metric for a, b in zip(first.scores, other.scores, strict=True) if (a.low, a.high) != (b.low, b.high)}
-    assert moved == {"auc"}
+    assert first.scores == tuple(replace(each, seed=0) for each in other.scores)
+    assert {each.seed for each in other.scores} == {1}
+
+
+def test_the_same_jet_has_the_same_score_whatever_stands_beside_it(splits_of):
+    splits = splits_of()
+    fitted = probe_signal(splits, signal="Hbb", backbone="x").probe
+    together = fitted.logits(splits.test.embedding)
+    alone = np.concatenate([fitted.logits(row[None]) for row in splits.test.embedding])
+    assert np.array_equal(alone, together)
 
 
 def test_shifting_and_stretching_dimensions_changes_no_ranking(splits_of):

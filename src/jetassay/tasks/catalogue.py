@@ -49,7 +49,7 @@ class Task:
 
 PROBE = Task(
     name="probe",
-    version=1,
+    version=2,
     description="logistic regression on frozen embeddings, each signal class against QCD",
     scope="backbone",
     takes="splits",
@@ -67,7 +67,7 @@ SIMILARITY = Task(
 )
 ZERO_SHOT = Task(
     name="zero-shot",
-    version=2,
+    version=3,
     description="a classifier's own class probabilities, each signal class against QCD, and all classes together",
     scope="backbone",
     takes="splits",
@@ -163,7 +163,7 @@ ROBUSTNESS = Task(
 
 KNN = Task(
     name="knn",
-    version=1,
+    version=2,
     description="k nearest neighbours on frozen embeddings, each signal class against QCD",
     scope="backbone",
     takes="splits",
@@ -172,7 +172,7 @@ KNN = Task(
 )
 MLP_PROBE = Task(
     name="mlp-probe",
-    version=1,
+    version=2,
     description="a network of one hidden layer on frozen embeddings, each signal class against QCD",
     scope="backbone",
     takes="splits",

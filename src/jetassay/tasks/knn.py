@@ -61,7 +61,7 @@ def knn(
 ) -> Outcome[HeadResult]:
     """Score every signal against the background by its neighbours; `PROTOCOL` says how.
 
-    signals: label names; None for all but the background; seed: of the bootstrap; nothing else is random
+    signals: label names; None for all but the background; seed: carried with the scores; nothing is random
     """
 
     def rank(trial: Trial) -> Ranking:

@@ -1,4 +1,4 @@
-"""Logistic regression with an L2 penalty, by Newton's method along a grid of penalties.
+"""Logistic regression with an L2 penalty, by Newton's method along a grid of penalties, in memory.
 
 Minimised over coefficients w (D,) and intercept b, which is not penalised:
 
@@ -11,8 +11,9 @@ features are; lbfgs needs hundreds and stops further away. On 200,000 jets by 12
 costs about as much as two single fits of scikit-learn.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +50,7 @@ class Fit:
 
 
 @dataclass(frozen=True, slots=True)
-class _Point:
+class Point:
     """Parameters (D + 1,), intercept last, and the data's part of the objective there with its two derivatives."""
 
     parameters: FloatArray
@@ -58,37 +59,45 @@ class _Point:
     hessian: FloatArray
 
 
-def fit_path(
-    features: NDArray[np.float32], is_signal: NDArray[np.bool_], *, penalties: Sequence[float]
-) -> tuple[Fit, ...]:
+def fit_path(features: NDArray[Any], is_signal: NDArray[np.bool_], *, penalties: Sequence[float]) -> tuple[Fit, ...]:
     """The minimum at each penalty, in the order given; each starts from the one before, so give falling penalties.
 
-    features:  float32 (J, D), standardised, finite; is_signal: bool (J,), both classes present
+    features:  float (J, D), standardised, finite; is_signal: bool (J,), both classes present
     penalties: each above 0, which keeps separable jets finite
 
     Raises `ConvergenceError` where `GRADIENT_NORM` is not reached.
     """
+    path = newton_path(features, is_signal, penalties=penalties, gradient_norm=GRADIENT_NORM)
+    return tuple(
+        Fit(
+            coefficients=point.parameters[:-1],
+            intercept=float(point.parameters[-1]),
+            penalty=penalty,
+            gradient_norm=norm,
+            steps=steps,
+        )
+        for penalty, (point, norm, steps) in zip(penalties, path, strict=True)
+    )
+
+
+def newton_path(
+    features: NDArray[Any], is_signal: NDArray[np.bool_], *, penalties: Sequence[float], gradient_norm: float
+) -> Iterator[tuple[Point, float, int]]:
+    """For each penalty the point, with its derivatives, where no component of the gradient exceeds `gradient_norm`.
+
+    Beside it what was left of the gradient and the Newton steps from the point before; else as `fit_path`.
+    """
     weights = np.where(is_signal, 0.5 / is_signal.sum(), 0.5 / (~is_signal).sum())
     point = _evaluate(np.zeros(features.shape[1] + 1), features, is_signal, weights)
-    fits = []
     for penalty in penalties:
         ridge = np.append(np.full(features.shape[1], penalty), 0.0)
         steps = 0
-        while (norm := float(np.abs(point.gradient + ridge * point.parameters).max())) > GRADIENT_NORM:
+        while (norm := float(np.abs(point.gradient + ridge * point.parameters).max())) > gradient_norm:
             if steps == _MOST_STEPS:
-                raise _not_converged(penalty, norm, f"{steps} Newton steps were not enough")
+                raise not_converged(penalty, norm, f"{steps} Newton steps were not enough")
             point = _newton_step(point, ridge, features, is_signal, weights)
             steps += 1
-        fits.append(
-            Fit(
-                coefficients=point.parameters[:-1],
-                intercept=float(point.parameters[-1]),
-                penalty=penalty,
-                gradient_norm=norm,
-                steps=steps,
-            )
-        )
-    return tuple(fits)
+        yield point, norm, steps
 
 
 def log_loss(logits: FloatArray, is_signal: NDArray[np.bool_]) -> float:
@@ -98,19 +107,19 @@ def log_loss(logits: FloatArray, is_signal: NDArray[np.bool_]) -> float:
 
 
 def _newton_step(
-    point: _Point,
+    point: Point,
     ridge: FloatArray,
-    features: NDArray[np.float32],
+    features: NDArray[Any],
     is_signal: NDArray[np.bool_],
     weights: FloatArray,
-) -> _Point:
+) -> Point:
     """The next point: a full Newton step, halved until the objective falls enough."""
     gradient = point.gradient + ridge * point.parameters
     try:
         direction = linalg.cho_solve(linalg.cho_factor(point.hessian + np.diag(ridge)), gradient)
     except linalg.LinAlgError as error:
         reason = "the Hessian is not positive definite in float64"
-        raise _not_converged(ridge[0], np.abs(gradient).max(), reason) from error
+        raise not_converged(ridge[0], np.abs(gradient).max(), reason) from error
     objective = point.loss + ridge @ point.parameters**2 / 2
     length = 1.0
     while length > _SHORTEST_STEP:
@@ -119,12 +128,12 @@ def _newton_step(
         if lower <= objective - _LEAST_SLOPE_SHARE * length * (gradient @ direction) + _ROUNDING * objective:
             return following
         length /= 2
-    raise _not_converged(ridge[0], np.abs(gradient).max(), "no step along Newton's direction lowers the objective")
+    raise not_converged(ridge[0], np.abs(gradient).max(), "no step along Newton's direction lowers the objective")
 
 
 def _evaluate(
-    parameters: FloatArray, features: NDArray[np.float32], is_signal: NDArray[np.bool_], weights: FloatArray
-) -> _Point:
+    parameters: FloatArray, features: NDArray[Any], is_signal: NDArray[np.bool_], weights: FloatArray
+) -> Point:
     """Loss, gradient and Hessian of the data in one pass, chunk by chunk, in float64."""
     width = len(parameters)
     loss, gradient, hessian = 0.0, np.zeros(width), np.zeros((width, width))
@@ -139,10 +148,11 @@ def _evaluate(
         gradient += (weights[chunk] * (probability - is_signal[chunk])) @ x
         root = x * np.sqrt(weights[chunk] * probability * special.expit(-logits))[:, None]
         hessian += root.T @ root
-    return _Point(parameters, loss, gradient, hessian)
+    return Point(parameters, loss, gradient, hessian)
 
 
-def _not_converged(penalty: float, norm: float, reason: str) -> ConvergenceError:
+def not_converged(penalty: float, norm: float, reason: str) -> ConvergenceError:
+    """The error of a fit that stopped above the gradient it should have reached."""
     return ConvergenceError(
         f"logistic regression with penalty {penalty:g}: {reason}; the gradient is {norm:.1e}, above {GRADIENT_NORM:g}. "
         "Look for embedding values that are many orders of magnitude apart."

@@ -61,7 +61,7 @@ def mlp_probe(
 
     signals: label names; None for all but the background
     starts:  networks of one signal
-    seed:    of the bootstrap, and with the number of the network of its weights and batches
+    seed:    with the number of the network, of its weights and batches
     """
 
     def rank(trial: Trial) -> Ranking:

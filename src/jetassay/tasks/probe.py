@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from jetassay.errors import DataError, JetAssayError
@@ -13,13 +12,16 @@ from jetassay.jets.classes import BACKGROUND
 from jetassay.metrics.roc import Cut
 from jetassay.tasks.catalogue import PROBE
 from jetassay.tasks.curves import logit_table, roc_table
-from jetassay.tasks.logistic import GRADIENT_NORM, fit_path, log_loss
-from jetassay.tasks.samples import Sample, Splits, jets_of
+from jetassay.tasks.logistic import GRADIENT_NORM
+from jetassay.tasks.logistic_grid import Grid, fit_grids, validation_losses
+from jetassay.tasks.passes import CHUNK, Labels
+from jetassay.tasks.samples import Sample, Splits, require_finite, require_jets
 from jetassay.tasks.score import Outcome, Score
 from jetassay.tasks.separation import DEFINITIONS, FEWEST_JETS, separation
 from jetassay.tasks.standardisation import Standardisation
 
 FloatArray = NDArray[np.float64]
+K = TypeVar("K", str, float)
 
 PENALTIES: tuple[float, ...] = tuple(10.0**-power for power in range(8))
 """Strengths of the L2 penalty on standardised features and the mean loss, from strong to weak: 1 to 1e-7."""
@@ -56,8 +58,11 @@ class Probe:
     n_train: int
 
     def logits(self, embedding: NDArray[np.float32]) -> FloatArray:
-        """Scores, float64 (J,), of embeddings (J, D): ln p_signal / p_background for equal numbers of both."""
-        return self.standardisation.project(embedding, on=self.coefficients) + self.intercept
+        """Scores, float64 (J,), of embeddings (J, D): ln p_signal / p_background for equal numbers of both.
+
+        NaN for embeddings with NaN. The same embedding has the same score to the bit, whatever stands beside it.
+        """
+        return logits_of({self.penalty: self}, embedding)[self.penalty]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,30 +106,27 @@ def probe(
     """Probe every signal against the background; `PROTOCOL` says how.
 
     signals: label names; None for all but the background
-    seed:    of the bootstrap; the fit itself has no randomness
+    seed:    carried with the scores; nothing is random
 
     Details hold a `ProbeResult` per signal; tables are those of `tasks.curves`. A signal that cannot be probed is in
     `problems`, and the others go on.
     """
+    names = signals if signals is not None else [name for name in splits.test.names if name != background]
     results: dict[str, ProbeResult] = {}
-    problems: dict[str, str] = {}
-    for signal in signals if signals is not None else [name for name in splits.test.names if name != background]:
+    task = _Task(splits, backbone, background, seed)
+    probes, errors = task.fit(names)
+    logits = logits_of(probes, splits.test.embedding)
+    for signal, fitted in probes.items():
         try:
-            result = probe_signal(splits, signal=signal, backbone=backbone, background=background, seed=seed)
+            results[signal] = task.score(fitted, logits[signal], signal=signal)
         except JetAssayError as error:
-            problems[signal] = str(error)
-            continue
-        results[signal] = result
-        if result.problems:
-            problems[signal] = " ".join(result.problems)
-    scores = tuple(score for each in results.values() for score in each.scores)
-    return Outcome(scores, problems, results, protocol=PROTOCOL, tables=_tables(results, splits.test))
-
-
-def _tables(results: Mapping[str, ProbeResult], test: Sample) -> dict[str, pd.DataFrame]:
+            errors[signal] = error
+    problems = {name: " ".join(results[name].problems) if name in results else str(errors[name]) for name in names}
+    problems = {name: problem for name, problem in problems.items() if problem}
+    scores = tuple(score for name in names if name in results for score in results[name].scores)
     curves = {name: (each.signal_logits, each.background_logits) for name, each in results.items()}
-    logits = {name: each.probe.logits(test.embedding) for name, each in results.items()}
-    return roc_table(PROBE.name, curves) | logit_table(logits)
+    tables = roc_table(PROBE.name, curves) | logit_table({name: logits[name] for name in results})
+    return Outcome(scores, problems, results, protocol=PROTOCOL, tables=tables)
 
 
 def probe_signal(
@@ -134,32 +136,11 @@ def probe_signal(
 
     Raises `DataError` for too few jets of a class, NaN, or embeddings that do not vary; `ConvergenceError`.
     """
-    where = f"probe of '{backbone}', {signal} against {background}"
-    kept: dict[str, Sample] = {}
-    for split, sample in splits.by_name().items():
-        _, kept[split] = jets_of(sample, (signal, background), fewest=FEWEST_JETS, where=f"{where}, {split} sample")
-    fitted = fit_probe(kept["train"], kept["validation"], signal=signal, where=where)
-    rows = {name: splits.test.rows(name) for name in (signal, background)}
-    logits = {name: fitted.logits(splits.test.embedding[each]) for name, each in rows.items()}
-    both = np.concatenate(list(logits.values()))
-    if both.min() == both.max():
-        raise DataError(f"{where}: every test jet has the same score, so nothing can be ranked; look at its embeddings")
-    cuts, scores, problems = separation(logits[signal], logits[background], signal=signal, seed=seed)
-    facts: dict[str, Any] = {"backbone": backbone, "signal": signal, "background": background}
-    facts |= {"n_train": fitted.n_train, "seed": seed, "n_signal": len(rows[signal])}
-    facts |= {"n_background": len(rows[background]), "task": PROBE.name, "task_version": PROBE.version}
-    return ProbeResult(
-        signal=signal,
-        background=background,
-        probe=fitted,
-        signal_rows=rows[signal],
-        background_rows=rows[background],
-        signal_logits=logits[signal],
-        background_logits=logits[background],
-        cuts=cuts,
-        scores=tuple(Score(**facts, **each) for each in scores),
-        problems=tuple(f"{where}: {each}." for each in problems),
-    )
+    task = _Task(splits, backbone, background, seed)
+    probes, errors = task.fit([signal])
+    if errors:
+        raise errors[signal]
+    return task.score(probes[signal], logits_of(probes, splits.test.embedding)[signal], signal=signal)
 
 
 def fit_probe(
@@ -167,24 +148,136 @@ def fit_probe(
 ) -> Probe:
     """Standardise, fit along falling `penalties`, and keep the fit of lowest validation log-loss (of two, the first).
 
-    Every jet that is not `signal` is background. Raises `DataError` for embeddings that are all alike,
+    Every jet that is not `signal` is background. Raises `DataError` for embeddings that are all alike, NaN or infinity,
     `ConvergenceError`; `where` begins the message.
     """
-    standardisation = Standardisation.of(train.embedding)
-    if standardisation.all_constant:
-        raise DataError(f"{where}: the embedding is the same for all {len(train)} training jets")
     number = train.names.index(signal)
-    fits = fit_path(standardisation.apply(train.embedding), train.labels == number, penalties=penalties)
-    grid = np.stack([each.coefficients for each in fits], axis=1)
-    logits = standardisation.project(validation.embedding, on=grid) + [each.intercept for each in fits]
-    losses = [log_loss(column, validation.labels == number) for column in logits.T]
-    best = fits[int(np.argmin(losses))]
-    return Probe(
-        standardisation=standardisation,
-        coefficients=best.coefficients,
-        intercept=best.intercept,
-        penalty=best.penalty,
-        validation_loss=dict(zip(penalties, losses, strict=True)),
-        gradient_norm=best.gradient_norm,
-        n_train=len(train),
-    )
+    tables = [Labels(each.embedding, (each.labels == number).astype(np.int64)) for each in (train, validation)]
+    (found,) = _chosen(*tables, signals=(1,), background=0, penalties=penalties).values()
+    if isinstance(found, JetAssayError):
+        raise type(found)(f"{where}: {found}") from found
+    return found
+
+
+def logits_of(probes: Mapping[K, Probe], embedding: NDArray[np.float32]) -> dict[K, FloatArray]:
+    """`Probe.logits` of each probe, in one pass over the embeddings (J, D)."""
+    slopes = {name: each.coefficients / each.standardisation.scale for name, each in probes.items()}
+    offsets = {name: each.intercept - each.standardisation.mean @ slopes[name] for name, each in probes.items()}
+    found = {name: np.empty(len(embedding)) for name in probes}
+    for start in range(0, len(embedding), CHUNK):
+        rows = embedding[start : start + CHUNK].astype(np.float64)
+        for name, slope in slopes.items():
+            # Not a product of BLAS, which adds up a row in another order at the end of a block.
+            with np.errstate(invalid="ignore"):
+                found[name][start : start + CHUNK] = np.einsum("jd,d->j", rows, slope) + offsets[name]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """Samples, and what all signals share."""
+
+    splits: Splits
+    backbone: str
+    background: str
+    seed: int
+
+    def where(self, signal: str) -> str:
+        return f"probe of '{self.backbone}', {signal} against {self.background}"
+
+    def fit(self, signals: Sequence[str]) -> tuple[dict[str, Probe], dict[str, JetAssayError]]:
+        """The probes of these signals, and why others have none; all signals are fitted in the same passes."""
+        probes: dict[str, Probe] = {}
+        errors: dict[str, JetAssayError] = {}
+        numbers: dict[int, str] = {}
+        for signal in signals:
+            try:
+                for split, sample in self.splits.by_name().items():
+                    where = f"{self.where(signal)}, {split} sample"
+                    require_jets(sample, (signal, self.background), fewest=FEWEST_JETS, where=where)
+                numbers[self.splits.train.names.index(signal)] = signal
+            except JetAssayError as error:
+                errors[signal] = error
+        if not numbers:
+            return probes, errors
+        tables = [Labels(each.embedding, each.labels) for each in (self.splits.train, self.splits.validation)]
+        background = self.splits.train.names.index(self.background)
+        for number, found in _chosen(*tables, signals=tuple(numbers), background=background).items():
+            signal = numbers[number]
+            if isinstance(found, Probe):
+                probes[signal] = found
+            else:
+                errors[signal] = self._in_full(signal, found)
+        return probes, errors
+
+    def _in_full(self, signal: str, error: JetAssayError) -> JetAssayError:
+        """The error with where it happened; of NaN, the one that names the first jet."""
+        try:
+            for split in ("train", "validation"):
+                self._finite(signal, split)
+        except DataError as found:
+            return found
+        return type(error)(f"{self.where(signal)}: {error}")
+
+    def _finite(self, signal: str, split: str) -> None:
+        sample = self.splits.by_name()[split]
+        rows = np.flatnonzero(np.isin(sample.labels, [sample.names.index(name) for name in (signal, self.background)]))
+        require_finite(sample.take(rows), f"{self.where(signal)}, {split} sample")
+
+    def score(self, fitted: Probe, logits: FloatArray, *, signal: str) -> ProbeResult:
+        """Every metric, given the logits of all test jets. Raises `DataError` for NaN, or where all jets tie."""
+        where = self.where(signal)
+        rows = [self.splits.test.rows(name) for name in (signal, self.background)]
+        own, other = (logits[each] for each in rows)
+        if not (np.isfinite(own).all() and np.isfinite(other).all()):
+            self._finite(signal, "test")
+        if max(own.max(), other.max()) == min(own.min(), other.min()):
+            raise DataError(
+                f"{where}: every test jet has the same score, so nothing can be ranked; look at its embeddings"
+            )
+        cuts, scores, problems = separation(own, other, signal=signal)
+        facts: dict[str, Any] = {"backbone": self.backbone, "signal": signal, "background": self.background}
+        facts |= {"n_train": fitted.n_train, "seed": self.seed, "n_signal": len(own), "n_background": len(other)}
+        facts |= {"task": PROBE.name, "task_version": PROBE.version}
+        return ProbeResult(
+            signal=signal,
+            background=self.background,
+            probe=fitted,
+            signal_rows=rows[0],
+            background_rows=rows[1],
+            signal_logits=own,
+            background_logits=other,
+            cuts=cuts,
+            scores=tuple(Score(**facts, **each) for each in scores),
+            problems=tuple(f"{where}: {each}." for each in problems),
+        )
+
+
+def _chosen(
+    train: Labels,
+    validation: Labels,
+    *,
+    signals: tuple[int, ...],
+    background: int,
+    penalties: Sequence[float] = PENALTIES,
+) -> dict[int, Probe | JetAssayError]:
+    """Fit every signal at every penalty, and keep the fit of lowest validation log-loss (of two, the first)."""
+    fitted = fit_grids(train, signals=signals, background=background, penalties=penalties)
+    grids = {signal: each for signal, each in fitted.items() if isinstance(each, Grid)}
+    found: dict[int, Probe | JetAssayError] = {s: each for s, each in fitted.items() if not isinstance(each, Grid)}
+    losses = validation_losses(validation, grids, background=background) if grids else {}
+    for signal, grid in grids.items():
+        if not np.isfinite(losses[signal]).all():
+            found[signal] = DataError("validation embeddings hold NaN or infinity")
+            continue
+        best = grid.fits[int(np.argmin(losses[signal]))]
+        found[signal] = Probe(
+            standardisation=grid.standardisation,
+            coefficients=best.coefficients,
+            intercept=best.intercept,
+            penalty=best.penalty,
+            validation_loss=dict(zip(penalties, losses[signal].tolist(), strict=True)),
+            gradient_norm=best.gradient_norm,
+            n_train=grid.n_train,
+        )
+    return found

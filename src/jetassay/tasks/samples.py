@@ -189,16 +189,21 @@ def require_finite(sample: Sample, where: str) -> None:
         )
 
 
+def require_jets(sample: Sample, names: Sequence[str], *, fewest: int, where: str) -> None:
+    """Raise `DataError`, which begins with `where`, for fewer than `fewest` jets of one of the labels `names`."""
+    for name in names:
+        jets = len(sample.rows(name))
+        if jets < fewest:
+            raise DataError(f"{where}: {jets} jets of {name}; at least {fewest} are needed")
+
+
 def jets_of(sample: Sample, names: Sequence[str], *, fewest: int, where: str) -> tuple[IntArray, Sample]:
     """Rows (int64, rising) of the jets with one of the labels `names`, and the sample of these jets.
 
     Raises `DataError`, which begins with `where`, for fewer than `fewest` jets of a label, or NaN or infinity.
     """
-    found = {name: sample.rows(name) for name in names}
-    for name, rows in found.items():
-        if len(rows) < fewest:
-            raise DataError(f"{where}: {len(rows)} jets of {name}; at least {fewest} are needed")
-    every = np.sort(np.concatenate(list(found.values())))
+    require_jets(sample, names, fewest=fewest, where=where)
+    every = np.sort(np.concatenate([sample.rows(name) for name in names]))
     kept = sample.take(every)
     require_finite(kept, where)
     return every, kept

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from jetassay.errors import DataError
 from jetassay.jets.classes import JET_CLASSES
-from jetassay.metrics.intervals import auc_interval, rejection_interval, rejection_interval_over_cuts
+from jetassay.metrics.intervals import delong_interval, rejection_interval, rejection_interval_over_cuts
 from jetassay.metrics.roc import Cut, auc, cut_at
 from jetassay.tasks.score import LEVEL, bounds
 
@@ -21,8 +21,8 @@ METRICS = ("auc", "rejection", "rejection_over_cuts")
 
 DEFINITIONS = (
     "One class against one: only jets of the signal and of the background take part. AUC: probability that a signal "
-    "jet scores above a background jet, ties counting one half; interval by bootstrap over test jets within each "
-    "class, of perfect order the limit ((1 - level) / 2)**(1 / jets of the smaller class).\n"
+    "jet scores above a background jet, ties counting one half; interval normal in ln(AUC / (1 - AUC)) with DeLong's "
+    "variance over test jets, of perfect order the limit ((1 - level) / 2)**(1 / jets of the smaller class).\n"
     "Rejection: 1 / background efficiency at the score of the k-th highest signal jet, k the smallest number with "
     "k / n_signal >= working point; jets at the cut pass. Its interval is Clopper-Pearson on the surviving background "
     "jets at this cut; 'rejection_over_cuts' is the same number with an interval that also covers the finite number of "
@@ -31,13 +31,13 @@ DEFINITIONS = (
 
 
 def separation(
-    signal_scores: NDArray[np.float64], background_scores: NDArray[np.float64], *, signal: str, seed: int
+    signal_scores: NDArray[np.float64], background_scores: NDArray[np.float64], *, signal: str
 ) -> tuple[tuple[Cut, ...], list[dict[str, Any]], list[str]]:
     """Cuts, what each `Score` holds beyond the facts that all share, and the working points out of reach.
 
-    signal: the class, whose own working point is taken beside `WORKING_POINTS`; seed: of the bootstrap
+    signal: the class, whose own working point is taken beside `WORKING_POINTS`
     """
-    interval = auc_interval(signal_scores, background_scores, level=LEVEL, seed=seed)
+    interval = delong_interval(signal_scores, background_scores, level=LEVEL)
     scores = [{"metric": "auc", "value": auc(signal_scores, background_scores), **bounds(interval)}]
     cuts, problems = [], []
     own = (JET_CLASSES[signal].working_point,) if signal in JET_CLASSES else ()

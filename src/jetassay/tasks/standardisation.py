@@ -30,7 +30,11 @@ class Standardisation:
         mean = sum((rows.sum(axis=0) for _, rows in _chunks(embedding)), np.zeros(embedding.shape[1]))
         mean /= len(embedding)
         squares = sum((((rows - mean) ** 2).sum(axis=0) for _, rows in _chunks(embedding)), np.zeros_like(mean))
-        spread = np.sqrt(squares / len(embedding))
+        return cls.by(mean, np.sqrt(squares / len(embedding)))
+
+    @classmethod
+    def by(cls, mean: FloatArray, spread: FloatArray) -> Self:
+        """From the mean and the standard deviation of each dimension, both float64 (D,)."""
         return cls(mean, np.where(spread > _ROUNDING * np.abs(mean), spread, np.inf))
 
     @property

@@ -147,7 +147,7 @@ def _measured(trial: Trial, ranking: Ranking, task: Task, setting: Setting) -> H
     if scores.min() == scores.max():
         raise DataError(f"{trial.where}: every test jet has the same score, so nothing can be ranked")
     sides = scores[is_signal], scores[~is_signal]
-    cuts, found, problems = separation(*sides, signal=trial.signal, seed=setting.seed)
+    cuts, found, problems = separation(*sides, signal=trial.signal)
     facts: dict[str, Any] = {"task": task.name, "task_version": task.version, "backbone": setting.backbone}
     facts |= {"signal": trial.signal, "background": trial.background, "seed": setting.seed}
     facts |= {"n_train": len(trial.train), "n_signal": len(sides[0]), "n_background": len(sides[1])}

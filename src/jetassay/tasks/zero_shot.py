@@ -76,7 +76,7 @@ def zero_shot(
 
     signals:   label names; None for all but the background
     groupings: how outputs stand for classes, before those that ship
-    seed:      of the bootstrap; nothing else is random
+    seed:      carried with the scores; nothing is random
 
     Details hold a `ZeroShotResult` per signal. What the outputs cannot mean is in `undefined`, what this sample cannot
     give in `problems`. Raises `ConfigError` where signal and background share an output.
@@ -158,7 +158,7 @@ def _one_signal(
     both = np.concatenate(list(odds.values()))
     if both.min() == both.max():
         raise DataError(f"{where}: every test jet has the same score, so nothing can be ranked; look at its outputs")
-    cuts, scores_found, problems = separation(odds[signal], odds[background], signal=signal, seed=seed)
+    cuts, scores_found, problems = separation(odds[signal], odds[background], signal=signal)
     facts: dict[str, Any] = {"backbone": backbone, "signal": signal, "background": background, "seed": seed}
     facts |= {"n_signal": len(rows[signal]), "n_background": len(rows[background])}
     facts |= {"task": ZERO_SHOT.name, "task_version": ZERO_SHOT.version}
