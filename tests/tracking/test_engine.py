@@ -70,3 +70,13 @@ def test_a_store_of_another_schema_version_is_named_with_what_to_do(database, re
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{other}")
     with pytest.raises(TrackingError, match=r"schema \(found version 0123456789ab.*mlflow db upgrade"):
         open_tracking(reporter=reporter)
+
+
+def test_a_database_that_was_left_half_made_is_named_with_what_to_do(tmp_path, monkeypatch, reporter):
+    path = tmp_path / "half.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE _alembic_tmp_experiments (experiment_id INTEGER PRIMARY KEY)")
+    connection.close()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{path}")
+    with pytest.raises(TrackingError, match=r"half.db failed: .*which is half done: remove it"):
+        open_tracking(reporter=reporter)

@@ -190,4 +190,9 @@ def _advice(error: Exception) -> str:
         )
     if "error code 403" in str(error) or getattr(error, "error_code", "") == "PERMISSION_DENIED":
         return f"This account may not write: ask for the permission EDIT on the experiment '{EXPERIMENT}'. "
+    if "_alembic_tmp_" in str(error):
+        return (
+            "A process was stopped while it made or upgraded this database, which is half done: remove it where it is "
+            "new, take your copy of it where runs are in it, or set MLFLOW_TRACKING_URI to another one. "
+        )
     return ""
