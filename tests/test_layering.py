@@ -58,7 +58,7 @@ def test_layers_are_those_of_each_layer_on_the_first_jets_of_each_test_file(home
 def test_a_second_time_everything_comes_from_the_store(home, jets_folder, monkeypatch):
     suite = suite_on(jets_folder)
     first = embedded_by(suite)[-1]
-    monkeypatch.setattr("jetassay.embeddings.datasets.embed_units", None)
+    monkeypatch.setattr("jetassay.embeddings.datasets.embed_together", None)
     again = embedded_by(suite)[-1]
     assert np.array_equal(first["tiny-2"].sample.embedding, again["tiny-2"].sample.embedding)
 

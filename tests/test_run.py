@@ -117,7 +117,7 @@ def test_a_second_run_computes_no_embedding_and_gives_the_same_numbers(shared_ho
     def forbidden(*_args, **_kwargs):
         raise AssertionError("an embedding was computed again")
 
-    monkeypatch.setattr(datasets, "embed_units", forbidden)
+    monkeypatch.setattr(datasets, "embed_together", forbidden)
     again = run_suite(suite_on(jets_folder), reporter=Reporter(quiet=True))
     steady = [frame[frame["task"] != "throughput"] for frame in (outcome.results.frame, again.results.frame)]
     pd.testing.assert_frame_equal(*steady)
@@ -167,8 +167,8 @@ def test_missing_weights_are_named_before_any_work(home, jets_folder):
 
 
 def test_a_backbone_that_gives_nan_costs_no_other_score(home, jets_folder, monkeypatch):
-    def broken(column, name, pool, backbone):
-        if backbone.card.name == "tiny-2":
+    def broken(column, name, pool):
+        if pool.work.backbone.card.name == "tiny-2":
             raise NotFiniteError("backbone 'tiny-2' gives NaN")
 
     monkeypatch.setattr("jetassay.embeddings.extraction._require_finite", broken)

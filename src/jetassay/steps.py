@@ -125,13 +125,27 @@ def split_jets(suite: Suite, dataset: Dataset) -> Files:
 def embed_all(
     suite: Suite, backbones: "Mapping[str, Backbone]", dataset: Dataset, splits: Files, *, reporter: Reporter
 ) -> "dict[str, Embedded]":
-    """Every backbone embeds the same jets; what the store has is not computed again."""
-    from jetassay.embeddings.datasets import default_store, embed_dataset
+    """As `embed_finite`; raises `NotFiniteError` where one of them gives NaN or infinity."""
+    found, broken = embed_finite(suite, backbones, dataset, splits, reporter=reporter)
+    if broken:
+        raise NotFiniteError(broken[0])
+    return found
+
+
+def embed_finite(
+    suite: Suite, backbones: "Mapping[str, Backbone]", dataset: Dataset, splits: Files, *, reporter: Reporter
+) -> "tuple[dict[str, Embedded], tuple[str, ...]]":
+    """Every backbone embeds the same jets, which are read once; what the store has is not computed again.
+
+    Also gives a sentence for each backbone that gives NaN or infinity: it costs the others nothing. Raises
+    `NotFiniteError` where all of them do.
+    """
+    from jetassay.embeddings.datasets import default_store, fill, plan_embedding
 
     used = {file for files in splits.values() for file in files}
     chosen = replace(dataset, files=tuple(file for file in dataset.files if file in used))
-    return {
-        name: embed_dataset(
+    planned = {
+        name: plan_embedding(
             backbone,
             chosen,
             store=default_store(),
@@ -141,25 +155,15 @@ def embed_all(
         )
         for name, backbone in backbones.items()
     }
-
-
-def embed_finite(
-    suite: Suite, backbones: "Mapping[str, Backbone]", dataset: Dataset, splits: Files, *, reporter: Reporter
-) -> "tuple[dict[str, Embedded], tuple[str, ...]]":
-    """As `embed_all`, and a sentence for each backbone that gives NaN or infinity: it costs the others nothing.
-
-    Raises `NotFiniteError` where all of them do.
-    """
-    found: dict[str, Embedded] = {}
-    broken: dict[str, NotFiniteError] = {}
-    for name, backbone in backbones.items():
-        try:
-            found |= embed_all(suite, {name: backbone}, dataset, splits, reporter=reporter)
-        except NotFiniteError as error:
-            reporter.warning(str(error))
-            broken[name] = error
-    if broken and not found:
+    errors = dict(zip(planned, fill(list(planned.values())), strict=True))
+    broken = {name: error for name, error in errors.items() if error is not None}
+    for error in broken.values():
+        reporter.warning(str(error))
+    sound = {name: each for name, each in planned.items() if name not in broken}
+    if not sound:
         raise next(iter(broken.values()))
+    jets = next(iter(sound.values())).jets()
+    found = {name: each.load(jets=jets) for name, each in sound.items()}
     return found, tuple(f"{name}: {error}" for name, error in broken.items())
 
 

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from jetassay.backbones.card import Card
+from jetassay.backbones.loading import load_backbone
 from jetassay.backbones.protocol import Output
 from jetassay.embeddings.batching import Batching
 from jetassay.embeddings.store import EmbeddingStore
@@ -144,3 +145,29 @@ def units(dataset, backbone):
     recipe = embedding_recipe(backbone, feature_set=FEATURE_SETS["part-kin"], batching=SMALL)
     reading = Reading(schema=dataset.schema, selection=())
     return plan(dataset.files, reading=reading, recipe=recipe, entries_per_unit=SMALL.entries_per_unit)
+
+
+@pytest.fixture(scope="session")
+def small_part():
+    """A Particle Transformer with random weights, small enough for tests."""
+    card = Card(
+        name="part-small",
+        title="Small",
+        role="control",
+        architecture="jetassay.backbones.part:build",
+        parameters={
+            "input_dim": 7,
+            "num_classes": 10,
+            "embed_dims": [16, 16],
+            "pair_embed_dims": [8],
+            "num_heads": 2,
+            "num_layers": 2,
+            "num_cls_layers": 1,
+        },
+        feature_set="part-kin",
+        embedding_dim=16,
+        labels="jetclass",
+        untrained_twin_of="part",
+        seed=1,
+    )
+    return load_backbone(card)

@@ -93,7 +93,7 @@ def test_a_plan_of_jets_that_are_there_embeds_none(used, monkeypatch):
     def forbidden(*_args, **_kwargs):
         raise AssertionError("something was computed")
 
-    for name in ("embed_units", "tabulate"):
+    for name in ("embed_together", "tabulate"):
         monkeypatch.setattr(datasets, name, forbidden)
     cache, suite = used
     exact = ranges(plan_suite(suite, reporter=QUIET))

@@ -61,9 +61,9 @@ class Counts:
 class Cost:
     """What it took to embed some jets, when they were embedded.
 
-    seconds:        wall time
+    seconds:        wall time, of which several backbones that are embedded together have a share each
     forward_cpu_s:  CPU seconds in the backbone's forward pass, over all threads
-    reading_cpu_s:  CPU seconds to read, check and turn jets into inputs
+    reading_cpu_s:  CPU seconds to read, check and turn jets into inputs; an even share of what was read for several
     jets:           jets that were embedded
     """
 

@@ -1,17 +1,19 @@
-"""A dataset through a backbone: what is missing is computed, the rest is taken from the store."""
+"""A dataset through backbones: what is missing is computed, the rest is taken from the store."""
 
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Generic
 
 from jetassay.backbones.protocol import Backbone
 from jetassay.embeddings.batching import Batching
-from jetassay.embeddings.embedded import Embedded, as_embedded, join_embedded
-from jetassay.embeddings.extraction import EmbeddingUnit, embed_units
+from jetassay.embeddings.embedded import Embedded
+from jetassay.embeddings.extraction import embed_together
+from jetassay.embeddings.pools import Work
 from jetassay.embeddings.store import DamagedShardError, EmbeddingStore, Shard
-from jetassay.embeddings.tables import JetTable, as_table, join_tables, tabulate
+from jetassay.embeddings.stored import StoredEmbedding, load_tables
+from jetassay.embeddings.tables import JetTable, tabulate
 from jetassay.embeddings.units import R, Reading, TableRecipe, Unit, embedding_recipe, plan
-from jetassay.errors import StoreError
-from jetassay.features.recipe import FeatureSet
+from jetassay.errors import NotFiniteError
 from jetassay.jets.dataset import Dataset
 from jetassay.jets.reading import OnInvalid
 from jetassay.places import cache_folder
@@ -37,18 +39,11 @@ def embed_dataset(
 ) -> Embedded:
     """The embedding of every jet of a dataset, in memory, in the order of its files and entries.
 
-    A shard that is in the store is not computed again; one that is damaged is, with a warning. May be stopped at
-    any time: shards that are complete are kept.
-
-    on_invalid: what becomes of unusable jets, as in `jets.reading.read_chunks`
-    threads:    batches that run side by side, None for one per usable core; the bits do not depend on it
-
-    Raises `DataError` for bad jets, `StoreError` where the store cannot be written.
+    As `stream_dataset`, but whole.
     """
-    parts = stream_dataset(
+    return stream_dataset(
         backbone, dataset, store=store, on_invalid=on_invalid, batching=batching, threads=threads, reporter=reporter
-    )
-    return join_embedded(list(parts))
+    ).load()
 
 
 def stream_dataset(
@@ -60,22 +55,74 @@ def stream_dataset(
     batching: Batching = DEFAULT_BATCHING,
     threads: int | None = None,
     reporter: Reporter | None = None,
-) -> Iterator[Embedded]:
-    """As `embed_dataset`, but one shard after the other, so that memory does not grow with the number of jets."""
-    reporter = reporter or Reporter(quiet=True)
+) -> StoredEmbedding:
+    """The embedding of every jet of a dataset, all of it in the store, to be read shard by shard.
+
+    A shard that is in the store is not computed again; one that is damaged is, with a warning. May be stopped at
+    any time: shards that are complete are kept.
+
+    on_invalid: what becomes of unusable jets, as in `jets.reading.read_chunks`
+    threads:    batches that run side by side, None for one per usable core; the bits do not depend on it
+
+    Raises `DataError` for bad jets, `NotFiniteError` where the backbone gives NaN or infinity, `StoreError` where the
+    store cannot be written.
+    """
+    planned = plan_embedding(
+        backbone, dataset, store=store, on_invalid=on_invalid, batching=batching, threads=threads, reporter=reporter
+    )
+    complete(planned)
+    return planned
+
+
+def plan_embedding(
+    backbone: Backbone,
+    dataset: Dataset,
+    *,
+    store: EmbeddingStore,
+    on_invalid: OnInvalid = "error",
+    batching: Batching = DEFAULT_BATCHING,
+    threads: int | None = None,
+    reporter: Reporter | None = None,
+) -> StoredEmbedding:
+    """What `fill` completes: nothing is read or computed yet. Arguments are those of `stream_dataset`."""
     reading = Reading(schema=dataset.schema, selection=dataset.selection, on_invalid=on_invalid)
-    feature_set = backbone.feature_set
-    tables = _plan_tables(dataset, reading, batching)
     units = plan(
         dataset.files,
         reading=reading,
-        recipe=embedding_recipe(backbone, feature_set=feature_set, batching=batching),
+        recipe=embedding_recipe(backbone, feature_set=backbone.feature_set, batching=batching),
         entries_per_unit=batching.entries_per_unit,
     )
-    fill_tables(tables, store=store, reporter=reporter)
-    fill_embeddings(backbone, units, feature_set=feature_set, store=store, threads=threads, reporter=reporter)
-    for table, unit in zip(tables, units, strict=True):
-        yield as_embedded(backbone, as_table(table, take(store, table)), take(store, unit))
+    return StoredEmbedding(
+        backbone=backbone,
+        tables=_plan_tables(dataset, reading, batching),
+        units=units,
+        store=store,
+        threads=threads,
+        reporter=reporter or Reporter(quiet=True),
+    )
+
+
+def complete(planned: StoredEmbedding) -> None:
+    """As `fill` of one; raises `NotFiniteError` where its backbone gives NaN or infinity."""
+    for error in fill([planned]):
+        if error is not None:
+            raise error
+
+
+def fill(embeddings: Sequence[StoredEmbedding]) -> list[NotFiniteError | None]:
+    """Write the tables and shards that the store lacks; jets that several backbones need are read once for all.
+
+    All are of one store, and threads and reporter are those of the first. Gives an error for each whose backbone gives
+    NaN or infinity, which costs the others nothing, and None for those that are complete. Raises `DataError` for bad
+    jets, or where the files can never give the inputs, `StoreError` where the store cannot be written.
+    """
+    first = embeddings[0]
+    fill_tables(
+        tuple(dict.fromkeys(unit for each in embeddings for unit in each.tables)),
+        store=first.store,
+        reporter=first.reporter,
+    )
+    return _fill_embeddings(embeddings)
 
 
 def jet_table(
@@ -88,96 +135,89 @@ def jet_table(
 ) -> JetTable:
     """The jets of a dataset without any backbone: labels and jet columns; computed once, then from the store."""
     reading = Reading(schema=dataset.schema, selection=dataset.selection, on_invalid=on_invalid)
-    units = _plan_tables(dataset, reading, batching)
-    fill_tables(units, store=store, reporter=reporter or Reporter(quiet=True))
-    return join_tables([as_table(unit, take(store, unit)) for unit in units])
+    units, reporter = _plan_tables(dataset, reading, batching), reporter or Reporter(quiet=True)
+    fill_tables(units, store=store, reporter=reporter)
+    return load_tables(units, store=store, reporter=reporter)
 
 
 def fill_tables(units: Sequence[Unit[TableRecipe]], *, store: EmbeddingStore, reporter: Reporter) -> None:
     """Write the tables that the store lacks."""
-
-    def compute(
-        missing: Sequence[Unit[TableRecipe]],
-        finished: Callable[[Unit[TableRecipe], Shard], None],
-        advance: Callable[[int], None],
-    ) -> None:
-        for unit in missing:
-            finished(unit, tabulate(unit))
-            advance(len(unit))
-
-    # Every backbone of a suite comes by here: a line each time would say nothing.
-    _fill("table of jets", units, compute, store=store, reporter=reporter, mention_complete=False)
+    filling = _Filling("table of jets", units, store, reporter)
+    if not filling.missing:
+        return  # every backbone of a suite comes by here: a line each time would say nothing
+    with filling.reported(), reporter.bar(filling.label, filling.entries) as bar:
+        for unit in filling.missing:
+            filling.finished(unit, tabulate(unit))
+            bar.advance(len(unit))
 
 
-def fill_embeddings(
-    backbone: Backbone,
-    units: Sequence[EmbeddingUnit],
-    *,
-    feature_set: FeatureSet,
-    store: EmbeddingStore,
-    threads: int | None = None,
-    reporter: Reporter,
-) -> None:
-    """Write the embeddings that the store lacks. Raises `DataError` where the files can never give the inputs."""
-    for schema in {unit.reading.schema for unit in units}:
-        schema.require_columns(feature_set.needs, owner=f"feature set '{feature_set.name}'")
-
-    def compute(
-        missing: Sequence[EmbeddingUnit],
-        finished: Callable[[EmbeddingUnit, Shard], None],
-        advance: Callable[[int], None],
-    ) -> None:
-        embed_units(backbone, missing, feature_set=feature_set, threads=threads, finished=finished, advance=advance)
-
-    _fill(backbone.card.reference, units, compute, store=store, reporter=reporter)
-
-
-def _fill(
-    label: str,
-    units: Sequence[Unit[R]],
-    compute: Callable[[Sequence[Unit[R]], Callable[[Unit[R], Shard], None], Callable[[int], None]], None],
-    *,
-    store: EmbeddingStore,
-    reporter: Reporter,
-    mention_complete: bool = True,
-) -> None:
-    missing = [unit for unit in units if not _holds(store, unit, reporter)]
-    there = len(units) - len(missing)
-    written: list[int] = []
-
-    def finished(unit: Unit[R], shard: Shard) -> None:
-        store.write(unit, shard)
-        written.append(len(unit))
-
-    began = time.perf_counter()
-    try:
-        if missing:
-            with reporter.bar(label, sum(len(unit) for unit in missing)) as bar:
-                compute(missing, finished, bar.advance)
-    finally:
-        if len(written) < len(missing):
-            reporter.line(f"{label}: stopped; {there + len(written)} of {len(units)} shards are whole and kept")
-    if not missing and not mention_complete:
-        return
-    spent = time.perf_counter() - began
-    computed = f"{sum(written)} entries computed in {spent:.1f} s, " if missing else ""
-    reporter.line(f"{label}: {computed}{there} of {len(units)} shards taken from the store")
+def _fill_embeddings(embeddings: Sequence[StoredEmbedding]) -> list[NotFiniteError | None]:
+    store, reporter, threads = embeddings[0].store, embeddings[0].reporter, embeddings[0].threads
+    fillings = []
+    for each in embeddings:
+        feature_set = each.backbone.feature_set
+        for schema in {unit.reading.schema for unit in each.units}:
+            schema.require_columns(feature_set.needs, owner=f"feature set '{feature_set.name}'")
+        fillings.append(_Filling(each.backbone.card.reference, each.units, store, reporter))
+    lacking = [filling for filling in fillings if filling.missing]
+    with ExitStack() as stack:
+        for filling in reversed(fillings):
+            stack.enter_context(filling.reported())
+        if not lacking:
+            return [None] * len(embeddings)
+        label = lacking[0].label if len(lacking) == 1 else f"{len(lacking)} backbones"
+        bar = stack.enter_context(reporter.bar(label, sum(filling.entries for filling in lacking)))
+        works = [
+            Work(backbone=each.backbone, units=filling.missing, finished=filling.finished, advance=bar.advance)
+            for each, filling in zip(embeddings, fillings, strict=True)
+        ]
+        failed = embed_together(works, threads=threads)
+    return [failed.get(work) for work in works]
 
 
-def _holds(store: EmbeddingStore, unit: Unit[R], reporter: Reporter) -> bool:
-    try:
-        return store.read(unit) is not None
-    except DamagedShardError as error:
-        reporter.warning(f"{error}; it is not used, but computed again")
-        return False
+class _Filling(Generic[R]):
+    """Units of one kind: what the store lacks of them, and what was written since."""
 
+    def __init__(self, label: str, units: Sequence[Unit[R]], store: EmbeddingStore, reporter: Reporter) -> None:
+        self.label, self._store, self._reporter = label, store, reporter
+        self._units: Sequence[Unit[R]] = units
+        self.missing: list[Unit[R]] = [unit for unit in units if not self._holds(unit)]
+        self._entries, self._shards, self._seconds = 0, 0, 0.0
 
-def take(store: EmbeddingStore, unit: Unit[R]) -> Shard:
-    """The shard of a unit that was just filled. Raises `StoreError` where it is gone or damaged."""
-    shard = store.read(unit)
-    if shard is None:
-        raise StoreError(f"{store.path(unit)}: vanished while it was in use; run the same command again")
-    return shard
+    @property
+    def entries(self) -> int:
+        """Entries of what is missing."""
+        return sum(len(unit) for unit in self.missing)
+
+    def finished(self, unit: Unit[R], shard: Shard) -> None:
+        """Write one shard."""
+        self._store.write(unit, shard)
+        self._entries += len(unit)
+        self._shards += 1
+        self._seconds += shard.facts["cost"]["seconds"]
+
+    @contextmanager
+    def reported(self) -> Iterator[None]:
+        """Says at the end what was computed, however it ends."""
+        there, total = len(self._units) - len(self.missing), len(self._units)
+        try:
+            yield
+        finally:
+            if self._shards < len(self.missing):
+                self._reporter.line(
+                    f"{self.label}: stopped; {there + self._shards} of {total} shards are whole and kept"
+                )
+            else:
+                computed = f"{self._entries} entries computed in {self._seconds:.1f} s, " if self.missing else ""
+                self._reporter.line(f"{self.label}: {computed}{there} of {total} shards taken from the store")
+
+    def _holds(self, unit: Unit[R]) -> bool:
+        """By what the file says of itself; its values are read and checked when they are used."""
+        try:
+            return self._store.holds(unit)
+        except DamagedShardError as error:
+            self._reporter.warning(f"{error}; it is not used, but computed again")
+            return False
 
 
 def _plan_tables(dataset: Dataset, reading: Reading, batching: Batching) -> tuple[Unit[TableRecipe], ...]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,8 +10,9 @@ from numpy.typing import NDArray
 from jetassay.backbones.protocol import Backbone
 from jetassay.embeddings.counts import Cost, Counts
 from jetassay.embeddings.store import Shard
-from jetassay.embeddings.tables import JetTable, join_tables
+from jetassay.embeddings.tables import JetTable
 from jetassay.errors import StoreError
+from jetassay.jets.dataset import DataFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,31 @@ class Embedded:
     def __len__(self) -> int:
         return len(self.embedding)
 
+    @classmethod
+    def of(
+        cls,
+        backbone: Backbone,
+        jets: JetTable,
+        *,
+        embedding: NDArray[np.float32],
+        scores: NDArray[np.float32] | None,
+        counts: Counts,
+        cost: Cost,
+    ) -> Self:
+        """Arrays beside the facts of the backbone that they come from."""
+        return cls(
+            backbone=backbone.card.reference,
+            layer=backbone.card.layer,
+            weights_sha256=backbone.weights_sha256,
+            dtype=backbone.dtype,
+            jets=jets,
+            embedding=embedding,
+            scores=scores,
+            score_names=backbone.labels,
+            counts=counts,
+            cost=cost,
+        )
+
     @property
     def labels(self) -> NDArray[np.int64]:
         """int64 (J,), index into `label_names`."""
@@ -54,42 +81,25 @@ class Embedded:
 
 def as_embedded(backbone: Backbone, jets: JetTable, shard: Shard) -> Embedded:
     """One unit: its jets beside its embedding. Raises `StoreError` where they are not the same jets."""
-    if not np.array_equal(shard.columns["entry_index"], jets.entries):
-        raise StoreError(
-            f"{jets.files[0].path}: the stored embedding by '{backbone.card.name}' and the table of jets hold "
-            "different entries; the code that reads jets has changed without its version"
-        )
+    require_entries(backbone, jets.files[0], shard, jets.entries)
     scores = shard.columns.get("scores")
-    return Embedded(
-        backbone=backbone.card.reference,
-        layer=backbone.card.layer,
-        weights_sha256=backbone.weights_sha256,
-        dtype=backbone.dtype,
-        jets=jets,
+    return Embedded.of(
+        backbone,
+        jets,
         embedding=shard.columns["embedding"].astype(np.float32, copy=False),
         scores=None if scores is None else scores.astype(np.float32, copy=False),
-        score_names=backbone.labels,
         counts=Counts(**shard.facts["counts"]),
         cost=Cost(**shard.facts["cost"]),
     )
 
 
-def join_embedded(parts: Sequence[Embedded]) -> Embedded:
-    """The jets of `parts`, of one backbone, one after the other."""
-    first = parts[0]
-    scores = [part.scores for part in parts if part.scores is not None]
-    return Embedded(
-        backbone=first.backbone,
-        layer=first.layer,
-        weights_sha256=first.weights_sha256,
-        dtype=first.dtype,
-        jets=join_tables([part.jets for part in parts]),
-        embedding=np.concatenate([part.embedding for part in parts]),
-        scores=np.concatenate(scores) if scores else None,
-        score_names=first.score_names,
-        counts=Counts.total(part.counts for part in parts),
-        cost=Cost.total(part.cost for part in parts),
-    )
+def require_entries(backbone: Backbone, file: DataFile, shard: Shard, entries: NDArray[np.int64]) -> None:
+    """Raises `StoreError` where a stored embedding is not of the entries of its file that the table of jets has."""
+    if not np.array_equal(shard.columns["entry_index"], entries):
+        raise StoreError(
+            f"{file.path}: the stored embedding by '{backbone.card.name}' and the table of jets hold "
+            "different entries; the code that reads jets has changed without its version"
+        )
 
 
 def require_same_jets(embedded: Sequence[Embedded]) -> None:

@@ -6,9 +6,10 @@ from pathlib import Path
 import pyarrow as pa
 
 from jetassay.backbones.protocol import Backbone
-from jetassay.embeddings.datasets import DEFAULT_BATCHING, default_store, fill_embeddings, take
+from jetassay.embeddings.datasets import DEFAULT_BATCHING, complete, default_store
 from jetassay.embeddings.rows import check_output, numbered, row_writer
 from jetassay.embeddings.store import Column
+from jetassay.embeddings.stored import StoredEmbedding
 from jetassay.embeddings.units import Reading, embedding_recipe, plan
 from jetassay.errors import ConfigError
 from jetassay.jets.dataset import DataFile, open_dataset
@@ -40,18 +41,18 @@ def embed_files(
     reporter = reporter or Reporter(quiet=True)
     dataset = open_dataset("files", files, schema=schema, selection=(), reporter=reporter)
     given = {file.path: file for file in dataset.files}
-    feature_set, store = backbone.feature_set, default_store()
     units = plan(
         [given[path] for path in files],
         reading=Reading(schema=dataset.schema, selection=(), labelled=False),
-        recipe=embedding_recipe(backbone, feature_set=feature_set, batching=DEFAULT_BATCHING),
+        recipe=embedding_recipe(backbone, feature_set=backbone.feature_set, batching=DEFAULT_BATCHING),
         entries_per_unit=DEFAULT_BATCHING.entries_per_unit,
     )
-    fill_embeddings(backbone, units, feature_set=feature_set, store=store, reporter=reporter)
+    planned = StoredEmbedding(backbone=backbone, tables=(), units=units, store=default_store(), reporter=reporter)
+    complete(planned)
     rows = 0
     with row_writer(output) as append:
         for unit in units:
-            columns = take(store, unit).columns
+            columns = planned.shard(unit).columns
             append(_table(columns, unit.file, backbone.labels if scores else ()))
             rows += len(columns["entry_index"])
     return rows

@@ -5,9 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 from jetassay.backbones.protocol import Backbone
-from jetassay.embeddings.datasets import DEFAULT_BATCHING, default_store, fill_embeddings, fill_tables, take
-from jetassay.embeddings.embedded import Embedded, as_embedded, join_embedded
-from jetassay.embeddings.tables import as_table
+from jetassay.embeddings.datasets import DEFAULT_BATCHING, complete, default_store
+from jetassay.embeddings.embedded import Embedded
+from jetassay.embeddings.stored import StoredEmbedding
 from jetassay.embeddings.units import Reading, TableRecipe, embedding_recipe, plan
 from jetassay.jets.dataset import DataFile, Dataset
 from jetassay.jets.perturbations import Perturbation
@@ -43,11 +43,8 @@ def embed_perturbed(
     }
     tables = plan(dataset.files, recipe=TableRecipe(), **shared)
     units = plan(dataset.files, recipe=replace(nominal, perturbation=perturbation), **shared)
-    fill_tables(tables, store=store, reporter=reporter)
-    fill_embeddings(backbone, units, feature_set=feature_set, store=store, threads=threads, reporter=reporter)
-    return join_embedded(
-        [
-            as_embedded(backbone, as_table(table, take(store, table)), take(store, unit))
-            for table, unit in zip(tables, units, strict=True)
-        ]
+    planned = StoredEmbedding(
+        backbone=backbone, tables=tables, units=units, store=store, threads=threads, reporter=reporter
     )
+    complete(planned)
+    return planned.load()

@@ -121,6 +121,19 @@ class EmbeddingStore:
                 write_page_checksum=True,
             )
 
+    def holds(self, unit: Described) -> bool:
+        """Whether there is a shard of `unit`, by what the file says of itself; values are not looked at.
+
+        Raises `DamagedShardError` where a file of that name is no shard, or describes something else.
+        """
+        path = self.path(unit)
+        try:
+            found = outline(path)
+        except FileNotFoundError:
+            return False
+        _require_description(found.description, unit, path)
+        return True
+
     def read(self, unit: Described) -> Shard | None:
         """The shard of `unit`, or None where there is none.
 
@@ -131,9 +144,13 @@ class EmbeddingStore:
             record, columns = _read(path)
         except FileNotFoundError:
             return None
-        if record["description"] != unit.describe():
-            raise DamagedShardError(f"{path}: describes something other than what its name stands for")
+        _require_description(record["description"], unit, path)
         return Shard(columns, record["facts"])
+
+
+def _require_description(found: Facts, unit: Described, path: Path) -> None:
+    if found != unit.describe():
+        raise DamagedShardError(f"{path}: describes something other than what its name stands for")
 
 
 @contextmanager

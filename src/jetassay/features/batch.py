@@ -47,7 +47,8 @@ class InputBatch:
     def take(self, order: NDArray[np.int64]) -> "InputBatch":
         """The jets `order`, in that order."""
         rows, offsets = ragged_rows(self.offsets, order)
-        return InputBatch(self.features[rows], self.p4[rows], offsets, self.jet_features[order])
+        features, p4 = (table.take(rows, axis=0) for table in (self.features, self.p4))  # far faster than table[rows]
+        return InputBatch(features, p4, offsets, self.jet_features[order])
 
     @classmethod
     def join(cls, parts: Sequence["InputBatch"]) -> "InputBatch":

@@ -6,6 +6,15 @@ from numpy.typing import NDArray
 from jetassay.features.batch import InputBatch
 
 
+def batches_of(batch: InputBatch, *, token_budget: int) -> list[NDArray[np.int64]]:
+    """Which jets go together, longest first: every jet once, by falling multiplicity, in the ranges of `split_sorted`.
+
+    Batches that take long come first, so that the last ones, on whichever thread, end nearly together.
+    """
+    order = np.argsort(-batch.multiplicities, kind="stable")
+    return [order[first:last] for first, last in _ranges(batch.multiplicities[order], token_budget)]
+
+
 def sort_by_length(batch: InputBatch) -> tuple[InputBatch, NDArray[np.int64]]:
     """The jets by falling multiplicity, equal ones in their order, and which jet each of them was."""
     order = np.argsort(-batch.multiplicities, kind="stable")
@@ -17,11 +26,14 @@ def split_sorted(batch: InputBatch, *, token_budget: int) -> list[tuple[int, int
 
     `batch` stands by falling multiplicity, so the first jet of a range is its longest.
     """
-    multiplicities = batch.multiplicities
+    return _ranges(batch.multiplicities, token_budget)
+
+
+def _ranges(multiplicities: NDArray[np.int64], token_budget: int) -> list[tuple[int, int]]:
     ranges: list[tuple[int, int]] = []
-    first = 0
-    while first < len(batch):
-        last = min(first + max(1, token_budget // int(multiplicities[first])), len(batch))
+    first, jets = 0, len(multiplicities)
+    while first < jets:
+        last = min(first + max(1, token_budget // int(multiplicities[first])), jets)
         ranges.append((first, last))
         first = last
     return ranges
