@@ -68,7 +68,7 @@ def stages(name, backbone, folder, *, rounds=ROUNDS):
 
     cut_s, batches = timed(cut, rounds)
     forward_s, _ = timed(lambda: [backbone.embed(batch) for batch in batches], rounds)
-    shard = embed_unit(backbone, unit, feature_set=features, threads=1)
+    shard = embed_unit(backbone, unit, threads=1)
     store_s, _ = timed(lambda: EmbeddingStore(folder / "store").write(unit, shard), rounds)
     spent = {"reading": chunks_s, "features": features_s, "sorting and cutting": cut_s,
              "forward pass": forward_s, "writing the store": store_s}  # fmt: skip

@@ -99,7 +99,7 @@ def by_number_of_jets(folder):
     for warming, jets in ((True, 1), *((False, jets) for jets in NUMBERS)):
         units = [unit] * -(-jets // file.entries)
         done, cpu, wall = sum(len(unit) for unit in units), time.process_time(), time.perf_counter()
-        embed_units(backbone, units, feature_set=backbone.feature_set, finished=store.write)
+        embed_units(backbone, units, finished=store.write)
         seconds = time.process_time() - cpu, time.perf_counter() - wall
         if warming:
             continue
