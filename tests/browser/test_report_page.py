@@ -13,6 +13,7 @@ from matplotlib import pyplot as plt
 from jetassay.report import page as module
 from jetassay.report.content import CONTROLS, TRAINED, Content, Figure, Pointed, Section, Table
 from jetassay.report.page import write_page
+from jetassay.report.paper import csv_text, latex_rows
 from jetassay.report.pointing import link
 from jetassay.tasks.score import COLUMNS
 
@@ -126,6 +127,12 @@ def test_a_table_comes_away_as_csv_with_its_groups(browser, page):
     assert "a-section-made-up.csv" in browser.js(f"{download}.title")
     browser.js(f"{download}.click()")
     assert browser.complaints() == []
+
+
+def test_the_page_and_the_paper_have_the_same_rows(browser, page):
+    table = Table(CELLS, "backbone", groups=GROUPS)
+    assert browser.js(f"latex({TABLE})") == latex_rows(table)
+    assert browser.js(f"csv({TABLE})") == csv_text(table)
 
 
 def test_a_table_comes_away_as_latex_rows(browser, page):

@@ -193,12 +193,15 @@ def report(
     reference: Annotated[
         Path | None, typer.Option(help="The result file whose jets and versions the others must share.")
     ] = None,
+    paper: Annotated[
+        bool, typer.Option("--paper", help="Also every figure as PDF and PNG, and every table as CSV and LaTeX.")
+    ] = False,
     quiet: Quiet = False,
 ) -> None:
     """Draw a report from what is stored. Of one suite, or a leaderboard of many people's result files."""
     from jetassay.report.drawing import draw_report
 
-    print(draw_report(what, output=output, reference=reference, reporter=Reporter(quiet=quiet)))
+    print(draw_report(what, output=output, reference=reference, paper=paper, reporter=Reporter(quiet=quiet)))
 
 
 @command("jetassay ui --port 5000")
