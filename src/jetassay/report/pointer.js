@@ -36,6 +36,7 @@ function drawJet(canvas, encoded) {
   const c = canvas.getContext("2d");
   c.scale(scale, scale);
   const ink = getComputedStyle(canvas).color;
+  const dark = Number(/\d+/.exec(ink)[0]) > 128; // light ink: displaced tracks stand out by light, not by shade
   for (let k = 0; k < bytes.length; k += 4) {
     const [eta, phi, share, code] = bytes.subarray(k, k + 4);
     c.save();
@@ -44,7 +45,7 @@ function drawJet(canvas, encoded) {
     SHAPES[code & 7](c, 1.2 + 20 * (share / 255));
     const displaced = (code >> 4) / 15;
     c.strokeStyle = ink;
-    c.fillStyle = `hsl(${140 + 130 * displaced} 55% ${58 - 28 * displaced}%)`;
+    c.fillStyle = `hsl(${140 + 130 * displaced} 55% ${dark ? 42 + 36 * displaced : 58 - 28 * displaced}%)`;
     if (code & 8) c.fill();
     else c.stroke();
     c.restore();
