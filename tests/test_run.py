@@ -203,6 +203,20 @@ def test_what_to_simulate_is_not_said_of_files(home, jets_folder):
         run_suite(suite, reporter=Reporter(quiet=True))
 
 
+def test_a_figure_that_fails_costs_neither_page_nor_tracking(home, jets_folder, monkeypatch):
+    def broken(frame):
+        raise ZeroDivisionError("no such jets")
+
+    monkeypatch.setattr("jetassay.report.sections.throughput.throughput_figure", broken)
+    suite = suite_on(jets_folder, backbones=["jet-observables"], similarity=None, probe=None, zero_shot=None)
+    outcome = run_suite(suite, reporter=Reporter(quiet=True))
+    (problem,) = outcome.problems
+    assert problem.startswith("figure throughput could not be drawn: ZeroDivisionError: no such jets")
+    assert "missing: figure throughput" in outcome.summary(width=80)
+    assert outcome.results.frame["run_id"].notna().all()
+    assert "figure throughput could not be drawn" in (outcome.results.folder / "report.html").read_text()
+
+
 def test_the_throughput_reads_jets_as_the_embedding_does(home, jets_folder):
     folder = home / "broken"
     folder.mkdir()

@@ -6,9 +6,13 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from jetassay.errors import ConfigError, StoreError
+from jetassay.errors import ConfigError, JetAssayError, StoreError
+from jetassay.progress import Reporter
 from jetassay.report import results as module
+from jetassay.report import sections as every
+from jetassay.report.drawing import draw_report
 from jetassay.report.results import Results, load_results, render_results
+from jetassay.report.sections import leaderboard
 
 
 @pytest.fixture
@@ -60,7 +64,7 @@ def test_the_table_is_the_answer_on_one_screen(saved):
 
 def test_the_page_is_self_contained(saved):
     text = load_results(saved.suite).draw().path.read_text()
-    assert text.count("data:image/png;base64,") == 7
+    assert text.count("data:image/png;base64,") == 8
     assert "http" not in text.split("</style>")[1].replace("data:image", "")
 
 
@@ -108,3 +112,13 @@ def test_the_table_begins_with_the_audit_where_there_was_one(saved):
     row = {"backbone": "alpha", "check": "columns", "status": "fail", "figure": "", "meaning": "Truth."}
     audited = replace(saved, tables={"audit": pd.DataFrame([row])})
     assert audited.table(width=100).startswith("audit: 1 backbone, 0 checks passed; FAILED: alpha: columns\n\nAUC")
+
+
+def test_a_report_that_is_not_whole_is_written_and_fails(saved, monkeypatch):
+    def broken(content):
+        raise ZeroDivisionError("no such jets")
+
+    monkeypatch.setattr(every, "SECTIONS", (broken, leaderboard.probe))
+    with pytest.raises(JetAssayError, match=r"is written, but not whole:\nsection .*broken could not be drawn: Zero"):
+        draw_report(saved.suite, output=None, reference=None, reporter=Reporter(quiet=True))
+    assert "linear probe</h2>" in (saved.folder / "report.html").read_text()
