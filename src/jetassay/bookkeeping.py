@@ -17,6 +17,7 @@ from jetassay.embeddings.units import EXTRACTION_VERSION
 from jetassay.errors import ConfigError, TrackingError
 from jetassay.jets.dataset import DataFile, Dataset
 from jetassay.progress import Reporter
+from jetassay.report.paper import PAPER
 from jetassay.report.results import Results, load_results
 from jetassay.suite import Suite
 from jetassay.tasks.catalogue import TASKS
@@ -199,7 +200,9 @@ def track(
             )
             for name, backbone in backbones.items()
         ),
-        artifacts=tuple(sorted(path for path in results.folder.iterdir() if not path.name.startswith("."))),
+        artifacts=tuple(
+            sorted(path for path in results.folder.iterdir() if not path.name.startswith(".") and path.name != PAPER)
+        ),
         description=results.markdown(),
     )
     try:

@@ -7,7 +7,7 @@ from jetassay.backbones.catalogue import backbone_cards
 from jetassay.errors import ConfigError
 from jetassay.progress import Reporter
 from jetassay.report.board import draw_board
-from jetassay.report.paper import write_paper
+from jetassay.report.paper import PAPER, write_paper
 from jetassay.report.results import Results, load_folder, load_results
 
 
@@ -55,9 +55,9 @@ def draw_suite(suite: str, *, paper: bool = False, reporter: Reporter) -> Path:
 def _drawn(results: Results, folder: Path, *, paper: bool, reporter: Reporter) -> Path:
     page = results.draw(folder)
     if paper:
-        gaps = write_paper(results.content, folder / "paper")
+        gaps = write_paper(results.content, folder / PAPER)
         page = replace(page, gaps=tuple(dict.fromkeys([*page.gaps, *gaps])))
-        reporter.line(f"for a paper: {folder / 'paper'}")
+        reporter.line(f"for a paper: {folder / PAPER}")
     return page.whole()
 
 

@@ -12,6 +12,9 @@ from jetassay.report.gaps import Gap, attempted
 from jetassay.report.sections import sections
 from jetassay.whole_files import whole_file
 
+PAPER = "paper"
+"""The folder, beside a suite's page; it is made on demand, so what lies there may be of an earlier run."""
+
 DPI = 300
 _TEX = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$",
