@@ -1,5 +1,7 @@
 """The whole path on a few simulated jets: from files to the report, twice, and with things missing."""
 
+from dataclasses import replace
+
 import awkward as ak
 import numpy as np
 import pandas as pd
@@ -109,6 +111,8 @@ def test_the_summary_shows_table_and_places(shared_home, outcome):
     assert str(shared_home / "workspace/reports/mine/report.html") in text
     assert "#/experiments/" in text
     assert text.endswith("The pages at 127.0.0.1 open while `jetassay ui` runs.")
+    by_server = replace(outcome, links={**outcome.links, "tracking": "http://127.0.0.1:8080"})
+    assert "jetassay ui" not in by_server.summary(width=80)  # the server has its own pages
 
 
 def test_a_second_run_computes_no_embedding_and_gives_the_same_numbers(shared_home, jets_folder, outcome, monkeypatch):

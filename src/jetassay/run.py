@@ -38,7 +38,8 @@ class SuiteOutcome:
         missing += "".join(f"\nmissing: {each}" for each in self.problems)
         space = max(len(name) for name in self.links)
         where = "\n".join(f"{name.ljust(space)}  {place}" for name, place in self.links.items())
-        served = any("//127.0.0.1" in place for place in self.links.values())
+        by_server = self.links.get("tracking", "").startswith("http")
+        served = any("//127.0.0.1" in place for place in self.links.values()) and not by_server
         hint = "\nThe pages at 127.0.0.1 open while `jetassay ui` runs." if served else ""
         return f"{self.results.table(width=width)}\n{missing}\n{where}{hint}"
 
