@@ -1,13 +1,12 @@
 """What reading, features, sorting and the store cost beside the forward pass, in one sitting.
 
-`python -m benchmarks.data_path [CARD ...]`: for each card, on one and two threads, in one long file and in files of 600
+`python -m benchmarks.data_path FILE.json`: for each card, on one and two threads, in one long file and in files of 600
 jets, the same batches are run alone and at the end of the whole path, from a ROOT file to shards in a store. Rounds are
 interleaved. What is printed: jets a second of the forward pass alone (wall), speed of the whole path as a share of it,
-and CPU time of reading and of writing as shares of that of the forward pass.
+and CPU time of reading and of writing as shares of that of the forward pass. The shares are saved.
 """
 
 import os
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +14,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from benchmarks.conftest import table_of
+from benchmarks.rounds import number, program, save
 
 from jetassay.backbones.catalogue import backbone_cards, find_card
 from jetassay.backbones.loading import load_backbone
@@ -23,7 +23,6 @@ from jetassay.embeddings.extraction import embed_units
 from jetassay.embeddings.store import EmbeddingStore
 from jetassay.embeddings.threads import one_thread_per_operator, prompt_turns, usable_cores
 from jetassay.embeddings.units import Reading, embedding_recipe, plan
-from jetassay.errors import JetAssayError
 from jetassay.features.cutting import batches_of
 from jetassay.features.inputs import compute_inputs
 from jetassay.jets.dataset import DataFile
@@ -32,7 +31,7 @@ from jetassay.progress import Reporter
 from jetassay.simulation.writing import join, write
 from jetassay.throughput import benchmark_files
 
-CARDS = ("part-mini", "sophon-mini", "mlp")
+CARDS = ("part-mini", "mlp")
 REPEATS = 30  # of the simulated jets in the long file
 ROUNDS = 3
 FORWARD_S = 2.0  # of one pass over the jets of a card, at least where the long file is long enough
@@ -84,13 +83,13 @@ class Jets:
 
 
 def measure(name, layout, jets):
-    """Print one line for each number of threads."""
+    """Print one line for each number of threads, and give its numbers."""
     with one_thread_per_operator(), prompt_turns(), TemporaryDirectory() as folder:
         for threads in range(1, min(usable_cores(), 2) + 1):
             alone, paths = [], []
-            for number in range(ROUNDS):
+            for turn in range(ROUNDS):
                 alone.append(jets.forward(threads))
-                paths.append(jets.whole(threads, Path(folder) / f"{threads}-{number}"))
+                paths.append(jets.whole(threads, Path(folder) / f"{threads}-{turn}"))
             share = {
                 what: median(spent[what] / spent["forward"] for _, spent in paths) for what in ("reading", "writing")
             }
@@ -102,6 +101,10 @@ def measure(name, layout, jets):
                 f"load {os.getloadavg()[0]:.1f}",
                 flush=True,
             )
+            way = f"{name}, {layout} files, {threads} threads"
+            yield number("Whole path as a share of the forward pass alone", way, 100 * of_forward, "%")
+            for what, found in share.items():
+                yield number(f"CPU time of {what} as a share of the forward pass", way, 100 * found, "%")
 
 
 def data_files(folder, entries):
@@ -127,19 +130,15 @@ def entries_of(backbone, folder):
         return int(FORWARD_S * jets.entries / jets.forward(1))
 
 
-def main(names):
-    known = backbone_cards()
+def main(path, *, load_before):
+    known, numbers = backbone_cards(), []
     with TemporaryDirectory() as folder:
-        for name in names or CARDS:
+        for name in CARDS:
             backbone = load_backbone(find_card(known, name))
             for layout, files in data_files(Path(folder), entries_of(backbone, Path(folder))).items():
-                measure(name, layout, Jets(backbone, files))
+                numbers += measure(name, layout, Jets(backbone, files))
+    save(path, load_before=load_before, benchmarks=[], numbers=numbers)
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except JetAssayError as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("stopped")
+    program(main)

@@ -51,6 +51,7 @@ PROGRAMS = MappingProxyType(
         "scaling": "benchmarks.scaling",
         "memory": "benchmarks.memory",
         "anatomy": "benchmarks.anatomy",
+        "data-path": "benchmarks.data_path",
     }
 )
 """What is measured beside the pytest-benchmark files: `python -m MODULE FILE.json`, each in a process of its own."""
