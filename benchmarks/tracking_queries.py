@@ -2,13 +2,15 @@
 
     python -m benchmarks.tracking_queries --store /tmp/thousand --runs 1000
 
-Fills an SQLite store with made-up suites, as `jetassay run` would (ten backbones each, nine signals, 150 metrics a
-run, tables, a logged model), then times each query: wall and CPU time, the median of rounds. A store that was filled
-already is taken as it is, and one that was stopped half-way is filled up (`--fill-s`: seconds after which to stop).
+Records a made-up suite in an SQLite store, as `jetassay run` would (ten backbones, nine signals, 150 metrics a run,
+tables, logged models), and copies its rows under other ids until there are as many runs of backbones: writing a
+thousand one by one takes minutes and shows nothing more. Then each query is timed: wall and CPU time, the median of
+rounds. A store that was filled already is taken as it is.
 """
 
 import argparse
 import os
+import sqlite3
 import statistics
 import time
 from collections.abc import Callable
@@ -56,19 +58,38 @@ def probe(name: str, auc: float) -> list[Score]:
     return found
 
 
-def fill(runs: int, *, most_s: float) -> tuple[int, float]:
-    """Record suites until there are `runs` runs of backbones; gives how many are there, and CPU seconds for each."""
-    from jetassay.tracking.engine import open_tracking
+def fill(database: Path, runs: int) -> float | None:
+    """A store with at least `runs` runs of backbones; gives the CPU seconds of recording one, None if none was new."""
     from jetassay.tracking.runs import record_suite
 
-    reporter = Reporter(quiet=True)
-    tracking = open_tracking(reporter=reporter)
-    there = len(tracking.find("tags.kind = 'backbone' AND attributes.status = 'FINISHED'"))
-    first, began, cpu = there, time.monotonic(), time.process_time()
-    while there < runs and time.monotonic() - began < most_s:
-        record_suite(made_up(there // BACKBONES), reporter=reporter)
-        there += BACKBONES
-    return there, (time.process_time() - cpu) / max(there - first, 1)
+    cpu = time.process_time()
+    recorded = record_suite(made_up(0), reporter=Reporter(quiet=True))
+    each_s = (time.process_time() - cpu) / recorded.written if recorded.written else None
+    with sqlite3.connect(database) as connection:
+        (there,) = connection.execute("SELECT count(*) FROM tags WHERE key = 'kind' AND value = 'backbone'").fetchone()
+        for number in range(there // BACKBONES, -(-runs // BACKBONES)):
+            copy_rows(connection, f"{number:04x}", f"many-{number:04d}")
+    connection.close()
+    return each_s
+
+
+def copy_rows(connection: sqlite3.Connection, start: str, suite_id: str) -> None:
+    """The first suite again: ids that begin with `start`, and another `suite_id`; metrics move a little."""
+    new_id = f"'{start}' || substr({{}}, 5)"
+    first = "IN (SELECT run_uuid FROM tags WHERE key = 'suite_id' AND value = 'many-0000')"
+    other = {
+        "tags.value": f"CASE key WHEN 'suite_id' THEN '{suite_id}' ELSE value END",
+        "latest_metrics.value": f"value + {int(start, 16) / 1e5}",
+        "inputs.destination_id": new_id.format("destination_id"),
+    }
+    tables = dict.fromkeys(("inputs", "metrics", "latest_metrics", "params", "runs", "tags"), "run_uuid")
+    for table, name in {**tables, "inputs": "destination_id"}.items():
+        columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+        ids = {each: new_id.format(each) for each in ("run_uuid", "input_uuid") if each in columns}
+        values = [other.get(f"{table}.{each}", ids.get(each, each)) for each in columns]
+        connection.execute(
+            f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(values)} FROM {table} WHERE {name} {first}"
+        )
 
 
 def queries() -> dict[str, Callable[[], object]]:
@@ -81,12 +102,12 @@ def queries() -> dict[str, Callable[[], object]]:
     reporter = Reporter(quiet=True)
     tracking = open_tracking(reporter=reporter)
     client, experiment = tracking.client, tracking.experiment_id
-    newest = max(tracking.find("tags.kind = 'suite'"), key=lambda run: run.data.tags["suite_id"])
-    suite_id, one = newest.data.tags["suite_id"], newest.info.run_id
+    suite_id, again = "many-0000", made_up(0)
+    one = tracking.find(f"tags.suite_id = '{suite_id}'")[0].info.run_id
     board = f"tags.suite_id = '{suite_id}' AND tags.kind = 'backbone' AND tags.current = 'true'"
     board += " AND attributes.status = 'FINISHED'"
     whole = "tags.kind = 'backbone' AND attributes.status = 'FINISHED'"
-    by_auc, again = ["metrics.`mean/auc` DESC"], made_up(int(suite_id[-4:]))
+    by_auc = ["metrics.`mean/auc` DESC"]
 
     def search(where: str) -> object:
         return client.search_runs([experiment], filter_string=where, order_by=by_auc, max_results=LEADERBOARD)
@@ -109,14 +130,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--store", type=Path, required=True, help="folder for the store; kept")
     parser.add_argument("--runs", type=int, default=1000)
-    parser.add_argument("--fill-s", type=float, default=100.0, help="stop filling after so many seconds")
     asked = parser.parse_args()
-    os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{(asked.store / 'mlflow.db').resolve()}"
-    there, each_s = fill(asked.runs, most_s=asked.fill_s)
-    if there < asked.runs:
-        print(f"{there} of {asked.runs} runs, {each_s:.3f} s CPU each; run the same command again to go on")
-        return
-    print(f"{there} runs of backbones; load {os.getloadavg()[0]:.1f}")
+    database = (asked.store / "mlflow.db").resolve()
+    os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{database}"
+    each_s = fill(database, asked.runs)
+    with sqlite3.connect(database) as connection:
+        (there,) = connection.execute("SELECT count(*) FROM runs").fetchone()
+        (metrics,) = connection.execute("SELECT count(*) FROM latest_metrics").fetchone()
+    connection.close()
+    print(f"{there} runs with {metrics} metrics, {database.stat().st_size / 2**20:.0f} MiB")
+    if each_s is not None:
+        print(f"recording: {each_s:.2f} s CPU a run")
+    print(f"load {os.getloadavg()[0]:.1f}")
     print(f"{'':58}  wall s   CPU s  (median of {ROUNDS})")
     for name, ask in queries().items():
         walls, cpus = [], []
