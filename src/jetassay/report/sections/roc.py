@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Drawing
 
-_RATIOS = (0.2, 5.0)
+_RATIOS = (0.1, 10.0)
 """Ends of the ratio's axis."""
 
 
