@@ -1,7 +1,6 @@
-"""Heads on frozen embeddings: what each costs, and the linear probe on a million training jets."""
+"""Heads on frozen embeddings: what each costs."""
 
 import time
-import tracemalloc
 from functools import partial
 
 import numpy as np
@@ -12,15 +11,11 @@ from jetassay.tasks.few_shot import few_shot
 from jetassay.tasks.knn import knn
 from jetassay.tasks.mlp_probe import mlp_probe
 from jetassay.tasks.multiclass import multiclass
-from jetassay.tasks.probe import fit_probe
 from jetassay.tasks.samples import JetKeys, Sample, Splits
 
 WIDTH = 128
 CLASSES = ("QCD", "Hbb", "Hcc", "Hgg", "H4q", "Hqql", "Zqq", "Wqq", "Tbqq", "Tbl")
 PER_CLASS = {"train": 1000, "validation": 500, "test": 1000}
-BASE, COPIES = 10_000, 100
-NOISE = 0.05  # of a dimension's spread: copies are near each other, and none is equal
-MIB = 1 << 20
 
 
 def sample(seed, jets, *, names=CLASSES):
@@ -72,24 +67,3 @@ def bench_few_shot(once, splits):
     jets = 2 * sum(PER_CLASS.values())
     run = partial(few_shot, {"made-up": splits}, signals=["Hbb"])
     once(run, jets=jets, note=f"one signal, {WIDTH}-d, ten draws of 10 to 500, and all")
-
-
-def bench_probe_of_a_million_jets(once, benchmark):
-    """Embeddings of `BASE` jets, `COPIES` times with noise: the grid of penalties on 10^6 jets, in memory."""
-    base, validation = (sample(seed, BASE, names=CLASSES[:2]) for seed in (5, 6))
-    jets = BASE * COPIES
-    embedding = np.tile(base.embedding, (COPIES, 1))
-    spread, stream = NOISE * base.embedding.std(axis=0), np.random.default_rng(7)
-    for copy in range(COPIES):
-        noise = stream.standard_normal((BASE, WIDTH), dtype=np.float32)
-        embedding[copy * BASE : (copy + 1) * BASE] += noise * spread
-    keys = JetKeys(("0" * 64,), np.zeros(jets, np.int64), np.arange(jets))
-    train = Sample(embedding, np.tile(base.labels, COPIES), base.names, keys)
-    tracemalloc.start()
-    fitted = once(partial(fit_probe, train, validation, signal="Hbb"), jets=jets)
-    memory_mib = tracemalloc.get_traced_memory()[1] / MIB
-    tracemalloc.stop()
-    assert fitted.n_train == jets
-    own = embedding.nbytes / MIB
-    note = f"one signal against QCD, {WIDTH}-d, eight penalties; {memory_mib:.0f} MiB beside the embeddings' {own:.0f}"
-    benchmark.extra_info.update(memory_mib=memory_mib, note=note)

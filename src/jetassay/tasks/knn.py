@@ -115,8 +115,8 @@ def nearest(queries: FloatArray, jets: FloatArray, *, k: int) -> FloatArray:
         distances = chunk @ doubled
         distances += squares
         if k < len(jets):
-            distances = np.partition(distances, k - 1, axis=1)[:, :k]
-        distances = np.sort(distances, axis=1) + (chunk**2).sum(axis=1)[:, None]
+            distances.partition(k - 1, axis=1)  # in place: a copy costs a third of the product
+        distances = np.sort(distances[:, :k], axis=1) + (chunk**2).sum(axis=1)[:, None]
         found[start : start + step] = np.sqrt(np.maximum(distances, 0))
     return found
 
@@ -127,7 +127,7 @@ def neighbour_scores(to_signal: FloatArray, to_background: FloatArray, *, ks: Se
     Every k is at most the width of both. Of equal distances to both sides, the signal counts as the nearer.
     """
     order = np.argsort(np.concatenate([to_signal, to_background], axis=1), axis=1, kind="stable")
-    signal_among = np.cumsum(order < to_signal.shape[1], axis=1)
+    signal_among = np.cumsum(order < to_signal.shape[1], axis=1, dtype=np.int32)
     scores = np.empty((len(ks), len(to_signal)))
     for row, k in zip(scores, ks, strict=True):
         d_signal, d_background = to_signal[:, k - 1], to_background[:, k - 1]
