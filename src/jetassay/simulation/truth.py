@@ -50,7 +50,7 @@ def find_resonances(record: EventRecord) -> Resonances:
     """Tops, then Higgs, W and Z bosons that do not come from those, by event."""
     kind = np.abs(record.pdg_id)
     candidates = np.nonzero(np.isin(kind, _SEARCH_ORDER) & (record.daughter_first > 0))[0]
-    candidates = candidates[_next_copy(record, candidates) == NONE]
+    candidates = candidates[~_lives_on(record, candidates)]
     inside: set[int] = set()
     found: list[tuple[int, int, list[int]]] = []
     for wanted in _SEARCH_ORDER:
@@ -106,12 +106,16 @@ def final_copy(record: EventRecord, row: int) -> int:
         row = same[0]
 
 
-def _next_copy(record: EventRecord, rows: IntArray) -> IntArray:
-    copies = (
-        next((each for each in daughters(record, row) if record.pdg_id[each] == record.pdg_id[row]), NONE)
-        for row in rows.tolist()
-    )
-    return np.fromiter(copies, dtype=np.int64, count=len(rows))
+def _lives_on(record: EventRecord, rows: IntArray) -> BoolArray:
+    """Whether one of the daughters is the same particle once more; `rows` have daughters."""
+    first, last = record.daughter_first[rows], record.daughter_last[rows]
+    sizes = np.maximum(last - first, 0) + 1
+    mother = np.repeat(np.arange(len(rows)), sizes)
+    rank = np.arange(len(mother)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    daughter = (record.offsets[record.event[rows]] + first)[mother] + rank
+    lives_on = np.zeros(len(rows), dtype=bool)
+    lives_on[mother[record.pdg_id[daughter] == record.pdg_id[rows][mother]]] = True
+    return lives_on
 
 
 def _decay(record: EventRecord, row: int, inside: set[int]) -> tuple[int, list[int]]:
