@@ -45,7 +45,12 @@ def test_every_figure_and_table_is_there_and_what_failed_is_named(written):
     assert (folder / "line.pdf").read_bytes().startswith(b"%PDF")
     assert plt.imread(folder / "line.png").shape[1] > 800
     assert [gap.startswith("figure bad could not be drawn: ValueError: no such jets") for gap in gaps] == [True]
-    assert plt.get_fignums() == []
+
+
+def test_no_figure_stays_open(written):
+    before = plt.get_fignums()
+    module._drawn(Figure("line", line))
+    assert plt.get_fignums() == before
 
 
 def test_csv_has_the_cells_and_the_group():

@@ -38,7 +38,7 @@ def read_stored(source: str) -> Stored:
     path = Path(source)
     if path.suffix == ".toml":
         path = results_folder(path.stem)
-    elif not path.exists():
+    elif not path.exists() and path.name == source:  # a bare name; anything else is a path, and nothing is there
         path = results_folder(source)
     try:
         frame, about = _json(path) if path.is_file() else _folder(path)
