@@ -157,6 +157,11 @@ def test_options_of_folders_are_refused_for_a_suite(tmp_path, reporter):
         draw_report("nothing-here", output=tmp_path, reference=None, reporter=reporter)
 
 
+def test_a_folder_that_is_not_there_is_named_as_such(tmp_path, reporter):
+    with pytest.raises(ConfigError, match="there is no such folder"):
+        draw_report(str(tmp_path / "nothing"), output=None, reference=None, reporter=reporter)
+
+
 def test_a_backbone_whose_card_is_gone_is_named_and_not_ranked(frame, counts):
     some = frame.assign(backbone=frame["backbone"].replace({"alpha": "mlp"}))
     results = Results(suite="s", title="S", frame=some, counts=counts, provenance={}, protocol="")
