@@ -58,7 +58,7 @@ def runner(network, way, pool):
 
 def child(network, way, jets):
     """Embed, and print what this process held before and its high-water mark, in MiB."""
-    with np.load(jets) as arrays:
+    with np.load(jets, allow_pickle=False) as arrays:
         pool = InputBatch(*(arrays[name] for name in _FIELDS))
     run = runner(network, way, pool)
     before = psutil.Process().memory_info().rss / (1 << 20)
