@@ -35,7 +35,7 @@ def million(tmp_path_factory):
         noise = stream.standard_normal((BASE, WIDTH), dtype=np.float32)
         table[copy * BASE : (copy + 1) * BASE] = base.embedding + noise * spread
     table.flush()
-    return Labels(np.load(path, mmap_mode="r"), np.tile(base.labels, COPIES))
+    return Labels(np.load(path, mmap_mode="r", allow_pickle=False), np.tile(base.labels, COPIES))
 
 
 def timed(run):
