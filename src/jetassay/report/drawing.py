@@ -26,6 +26,8 @@ def draw_report(
     if not folder.is_dir():
         if output is not None or reference is not None:
             raise ConfigError(f"--output and --reference go with a folder; there is no folder {what}")
+        if folder.name != what and folder.suffix != ".toml":
+            raise ConfigError(f"{what}: there is no such folder; give one, or the name of a suite that was run")
         return draw_suite(what, paper=paper, reporter=reporter)
     if (folder / "scores.parquet").exists():
         if reference is not None:
