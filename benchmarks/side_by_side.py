@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from benchmarks import loading
 from benchmarks.networks import ways_of
 from benchmarks.rounds import Way, benchmark, measure, program, quantity, save
+from benchmarks.training_step import measure_training, quantities_of_training
 
 from jetassay.backbones.card import read_card
 from jetassay.places import models_folder
@@ -90,6 +91,7 @@ def main(path, *, load_before):
     quantities = [
         *(each for network in NETWORKS for each in quantities_of(network, found)),
         *quantities_of_reading(found),
+        *quantities_of_training(measure_training()),
     ]
     save(path, load_before=load_before, benchmarks=list(benchmarks_of(found, jet)), quantities=quantities)
 

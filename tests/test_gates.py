@@ -119,9 +119,11 @@ def test_every_gate_of_the_project_is_of_a_quantity_that_is_measured(side_by_sid
     found |= {("reading", way): speeds for way in ("ours", "weaver-loader", "weaver-loader-lean")}
     tables = [each for network in side_by_side.NETWORKS for each in side_by_side.quantities_of(network, found)]
     tables += side_by_side.quantities_of_reading(found)
+    steps = {(whose, dtype): speeds for whose in ("ours", "weaver") for dtype in ("float32", "bfloat16")}
+    tables += side_by_side.quantities_of_training(steps)
     comparisons = comparisons_of({"quantities": tables})
     verdicts = judge(comparisons, read_gates(project_root() / "benchmarks" / "gates.toml"))
-    assert sum(each.gate is not None for each in verdicts) == 15
+    assert sum(each.gate is not None for each in verdicts) == 17
     assert len({(each.network, each.quantity) for each in comparisons}) == len(comparisons)
 
 

@@ -244,7 +244,7 @@ def test_one_file_holds_what_all_parts_measured_and_the_machine_of_the_first(run
     run_with()
     session = read_session(tracked[0])
     assert [each["name"] for each in session["benchmarks"]] == [each["name"] for each in SESSION["benchmarks"]]
-    assert len(session["quantities"]) == 15
+    assert len(session["quantities"]) == 17
     assert (session["curves"], session["numbers"]) == (OTHER["curves"], OTHER["numbers"])
     assert session["machine_info"] == SESSION["machine_info"]
     assert {path.stem for path in tracked[0].parent.glob("*.json")} == {*PROGRAMS, "pytest-benchmark", "throughput"}

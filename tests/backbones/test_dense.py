@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from jetassay.backbones.dense import sum_by_jet
+from jetassay.backbones.dense import Dropout, drop, sum_by_jet
 
 MASK = torch.tensor([[True, True, False], [True, False, False], [True, True, True]])
 
@@ -30,3 +30,32 @@ def test_gradients_reach_every_constituent():
 
 def test_a_jet_without_constituents_sums_to_zero():
     assert sum_by_jet(torch.ones(1, 2), torch.tensor([[False], [True]])).tolist() == [[0, 0], [1, 1]]
+
+
+def test_dropout_keeps_the_mean_and_drops_its_share():
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        found = drop(torch.ones(1001, 999), 0.1)
+    share = float((found == 0).double().mean())
+    assert share == pytest.approx(6554 / 65536, abs=5 * (0.09 / found.numel()) ** 0.5)
+    assert float(found.max()) == pytest.approx(65536 / (65536 - 6554), rel=1e-6)
+    assert set(found.unique().tolist()) == {0.0, float(found.max())}
+
+
+def test_elements_that_share_a_random_number_are_dropped_independently():
+    with torch.random.fork_rng():
+        torch.manual_seed(4)
+        kept = (drop(torch.ones(100_000, 4), 0.5) > 0).double()
+    correlation = torch.corrcoef(kept.T) - torch.eye(4)
+    assert float(correlation.abs().max()) < 5 / 100_000**0.5
+
+
+def test_dropout_acts_in_training_only_and_its_gradient_is_its_mask():
+    module, x = Dropout(0.3), torch.ones(50, 7, requires_grad=True)
+    assert module.eval()(x) is x
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        found = module.train()(x)
+    found.sum().backward()
+    assert torch.equal(x.grad, found.detach())
+    assert drop(x, 0.0) is x

@@ -66,6 +66,14 @@ def test_training_learns_what_there_is_to_learn(build, sample, tmp_path):
     assert curves[-1].validation_auc > 0.75
 
 
+def test_in_bfloat16_it_learns_as_much_and_weights_stay_float32(build, sample, tmp_path):
+    exact = run(build, sample, tmp_path / "a", epochs=4)
+    short = run(build, sample, tmp_path / "b", epochs=4, dtype="bfloat16")
+    assert {value.dtype for value in short.best_weights.values() if value.is_floating_point()} == {torch.float32}
+    assert not same_bits(short.best_weights, exact.best_weights)
+    assert short.best.validation_loss == pytest.approx(exact.best.validation_loss, rel=0.1)
+
+
 def test_the_same_seed_gives_the_same_bits(build, sample, tmp_path):
     first, second = (run(build, sample, tmp_path / name) for name in ("a.pt", "b.pt"))
     assert same_bits(first.best_weights, second.best_weights)
@@ -132,7 +140,7 @@ def test_a_jet_is_seen_alike_in_training_and_in_inference(sample):
     with torch.no_grad():
         trained = module(jets.features, jets.p4, jets.mask)[1]
         inferred = module.eval()(jets.features, jets.p4, jets.mask)[1]
-    assert torch.equal(trained, inferred)
+    torch.testing.assert_close(trained, inferred, atol=1e-5, rtol=0)
 
 
 def test_normalisations_keep_their_momentum(sample):

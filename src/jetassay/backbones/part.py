@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from jetassay.backbones.dense import masked_mean
+from jetassay.backbones.dense import Dropout, drop, masked_mean
 from jetassay.backbones.pairs import PairEmbed
 from jetassay.errors import ConfigError
 
@@ -67,10 +67,16 @@ class Attention(nn.Module):
             q, k, v = (functional.linear(*each) for each in zip(sources, weights, biases, strict=True))
         # (J, Q, D) -> (J, H, Q, D / H)
         q, k, v = (each.view(*each.shape[:2], self.heads, -1).transpose(1, 2) for each in (q, k, v))
-        dropout = self.dropout if self.training else 0.0
-        mixed = functional.scaled_dot_product_attention(q, k, v, bias.to(q.dtype), dropout)
+        mixed = self._mix(q, k, v, bias.to(q.dtype))
         out: Tensor = self.out_proj(mixed.transpose(1, 2).flatten(2))
         return out
+
+    def _mix(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
+        """Values (J, H, K, D / H) in the shares that queries (J, H, Q, D / H) give to keys, (J, H, Q, D / H)."""
+        if not self.training:
+            return functional.scaled_dot_product_attention(q, k, v, bias)
+        shares = (q @ k.transpose(2, 3) * q.shape[-1] ** -0.5 + bias).softmax(dim=-1)
+        return drop(shares, self.dropout) @ v
 
 
 class Block(nn.Module):
@@ -91,7 +97,7 @@ class Block(nn.Module):
         self.post_fc_norm = nn.LayerNorm(hidden)
         self.fc2 = nn.Linear(hidden, dim)
         self.w_resid = nn.Parameter(torch.ones(dim))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, tokens: Tensor, bias: Tensor, seen: Tensor | None = None) -> Tensor:
         """Tokens (J, Q, D) to tokens.

@@ -71,7 +71,7 @@ def train(
     counts of torch are as before afterwards. Raises `ConvergenceError` where the loss becomes infinite or NaN.
     """
     with _isolated(settings.seed, settings.threads):
-        trainer = _Trainer(build(), sample, settings, checkpoint)
+        trainer = Trainer(build(), sample, settings, checkpoint)
         trainer.resume()
         for epoch in range(len(trainer.progress.curves), settings.epochs):
             row = trainer.epoch(epoch, reporter)
@@ -113,7 +113,9 @@ def class_weights(labels: NDArray[np.int64], *, classes: int, power: float) -> t
     return torch.from_numpy(np.minimum(weights, MAX_CLASS_WEIGHT).astype(np.float32))
 
 
-class _Trainer:
+class Trainer:
+    """One module in training: its optimiser, what it has come to, and where that is kept."""
+
     def __init__(self, module: nn.Module, sample: TrainingSample, settings: Optimisation, checkpoint: Path) -> None:
         self.module, self.sample, self.settings, self.checkpoint = module, sample, settings, checkpoint
         self.optimiser = torch.optim.AdamW(_groups(module, settings.weight_decay), lr=settings.learning_rate)
@@ -196,9 +198,10 @@ class _Trainer:
         total, correct = 0.0, 0
         for part in parts:
             padded, labels = pad(self.sample.train.inputs.take(part)), self.labels[torch.from_numpy(part)]
-            logits = self.module(padded.features, padded.p4, padded.mask)[1]
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.settings.dtype == "bfloat16"):
+                logits = self.module(padded.features, padded.p4, padded.mask)[1]
             losses = functional.cross_entropy(
-                logits, labels, reduction="none", label_smoothing=self.settings.label_smoothing
+                logits.float(), labels, reduction="none", label_smoothing=self.settings.label_smoothing
             )
             loss = (losses * self.weights[labels]).sum()
             torch.autograd.backward(loss / jets)

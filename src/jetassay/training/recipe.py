@@ -51,6 +51,7 @@ class Optimisation(Record):
     class_weight_power: a jet of a label with n training jets weighs n ** -power, on average 1 and at most
         `MAX_CLASS_WEIGHT`; 0 weighs all jets alike
     calibration_jets: jets that the fixed scales of batch normalisations are measured on
+    dtype: of the forward pass; bfloat16 is for matrix products alone, while weights and sums stay float32
     """
 
     epochs: int = Field(gt=0)
@@ -65,6 +66,7 @@ class Optimisation(Record):
     calibration_jets: int = Field(default=4096, gt=0)
     seed: int = Field(ge=0)
     threads: int = Field(default=1, gt=0)
+    dtype: Literal["float32", "bfloat16"] = "float32"
 
 
 class TrainingRecipe(Record):
