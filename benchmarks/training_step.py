@@ -2,8 +2,9 @@
 
 Part of `benchmarks.side_by_side`, or alone: `python -m benchmarks.training_step FILE.json`. The published network with
 the same first weights and dropout; ours takes a step as `training.loop` does, in micro-batches of similar multiplicity,
-weaver's as its trainer does, random jets in one padded batch. Gradients are compared first, in inference mode, where no dropout hides a difference.
-Speeds are nominal operations a second, a backward pass counted twice a forward pass.
+weaver's as its trainer does, random jets in one padded batch. Gradients are compared first, in inference mode, where no
+dropout hides a difference. Speeds are nominal operations a second, a backward pass counted twice a forward pass;
+weaver's module leaves out some constituents of the longest jets in training, which is counted as if it had done them.
 """
 
 from pathlib import Path
