@@ -4,6 +4,12 @@ SUITE ?= default
 BIN := .venv/bin
 READY := .venv/.ready
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-deps
+# With hashes pip prefers links that carry one, so it would pass over a CPU build in a folder (find-links) for the far
+# larger CUDA build. So torch comes first: the file that pip takes without hashes, held against those of the lock.
+TORCH := sed -n '/^torch==/,/[^\\]$$/p' requirements.txt >.venv/torch.txt \
+  && $(BIN)/pip download --quiet --disable-pip-version-check --no-deps --dest .venv/torch "$$(sed -n 's/^\(torch==[^ ]*\).*/\1/p' requirements.txt)" \
+  && { $(INSTALL) --no-index --find-links .venv/torch --require-hashes -r .venv/torch.txt \
+       || echo "the torch that pip finds is not in the lock; taking one that is"; } && rm -rf .venv/torch
 
 .DEFAULT_GOAL := help
 .PHONY: help setup lock audit-dependencies bench test test-slow test-services test-browser tracking-server lint ui throughput throughput-compare throughput-gates report docs train-mini clean
@@ -16,6 +22,7 @@ setup: $(READY)  ## make .venv and install what requirements.txt locks, each fil
 $(READY): pyproject.toml requirements.txt requirements-cuda.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "jetassay needs Python 3.11 or newer; try: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 	@start=$$(date +%s); $(PYTHON) -m venv --clear .venv && echo "environment made in $$(( $$(date +%s) - start )) s"
+	@start=$$(date +%s); $(TORCH) && echo "torch installed in $$(( $$(date +%s) - start )) s"
 	@start=$$(date +%s); $(INSTALL) --require-hashes -r requirements.txt && echo "requirements installed in $$(( $$(date +%s) - start )) s"
 	@$(BIN)/pip check >/dev/null || $(INSTALL) --require-hashes -r requirements-cuda.txt  # pip took torch's CUDA build
 	@$(INSTALL) --no-build-isolation --editable . && $(BIN)/pip check
