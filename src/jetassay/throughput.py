@@ -50,6 +50,7 @@ PROGRAMS = MappingProxyType(
         "architectures": "benchmarks.architectures",
         "scaling": "benchmarks.scaling",
         "memory": "benchmarks.memory",
+        "ablation": "benchmarks.ablation",
         "anatomy": "benchmarks.anatomy",
         "data-path": "benchmarks.data_path",
     }
