@@ -182,17 +182,17 @@ class Material:
 
 
 def sample_of(embedded: "Embedded", files: tuple[DataFile, ...]) -> Sample:
-    """The jets of some files as a task takes them."""
-    rows = np.flatnonzero(embedded.jets.in_files(files))
-    keys = JetKeys(
-        tuple(file.digest for file in embedded.jets.files), embedded.jets.file_index[rows], embedded.jets.entries[rows]
-    )
+    """The jets of some files as a task takes them: views where these lie side by side, as splits do."""
+    jets = embedded.jets
+    found = np.flatnonzero(jets.in_files(files))
+    together = len(found) and found[-1] - found[0] + 1 == len(found)
+    rows = slice(int(found[0]), int(found[-1]) + 1) if together else found
     return Sample(
         embedding=embedded.embedding[rows],
         labels=embedded.labels[rows],
         names=embedded.label_names,
-        keys=keys,
+        keys=JetKeys(tuple(file.digest for file in jets.files), jets.file_index[rows], jets.entries[rows]),
         scores=None if embedded.scores is None else embedded.scores[rows],
         outputs=embedded.score_names,
-        columns={name: column[rows] for name, column in embedded.jets.columns.items()},
+        columns={name: column[rows] for name, column in jets.columns.items()},
     )

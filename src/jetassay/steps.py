@@ -142,8 +142,9 @@ def embed_finite(
     """
     from jetassay.embeddings.datasets import default_store, fill, plan_embedding
 
-    used = {file for files in splits.values() for file in files}
-    chosen = replace(dataset, files=tuple(file for file in dataset.files if file in used))
+    # Split after split, so that the jets of each lie side by side.
+    used = {split: set(files) for split, files in splits.items()}
+    chosen = replace(dataset, files=tuple(file for some in used.values() for file in dataset.files if file in some))
     planned = {
         name: plan_embedding(
             backbone,

@@ -1,6 +1,7 @@
 """The embedding of a dataset where it lies in the store: read shard by shard, as often as wanted, or as a whole."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -11,10 +12,12 @@ from jetassay.embeddings.counts import Cost, Counts
 from jetassay.embeddings.embedded import Embedded, as_embedded, require_entries
 from jetassay.embeddings.extraction import embed_unit
 from jetassay.embeddings.pools import EmbeddingUnit
+from jetassay.embeddings.scratch import RowFile, let_go
 from jetassay.embeddings.store import DamagedShardError, EmbeddingStore, Shard
-from jetassay.embeddings.tables import JetTable, as_table, join_tables, tabulate
+from jetassay.embeddings.tables import JetTable, as_table, tabulate
 from jetassay.embeddings.units import R, TableRecipe, Unit
 from jetassay.errors import StoreError
+from jetassay.jets.dataset import DataFile
 from jetassay.progress import Reporter
 
 
@@ -51,39 +54,76 @@ class StoredEmbedding:
         return load_tables(self.tables, store=self.store, reporter=self.reporter)
 
     def load(self, *, jets: JetTable | None = None) -> Embedded:
-        """The whole in memory, once: shards are put into their places one by one.
+        """The whole as arrays over files of no name (`scratch`): every shard is read and checked once.
 
         jets: those of `jets()`, where they are there already; the same for every backbone
         """
         backbone, jets = self.backbone, self.jets() if jets is None else jets
-        embedding = np.empty((len(jets), backbone.card.embedding_dim), np.float32)
-        scores = np.empty((len(jets), len(backbone.labels)), np.float32) if backbone.labels else None
+        widths = {"embedding": backbone.card.embedding_dim}
+        if backbone.labels:
+            widths["scores"] = len(backbone.labels)
         first, counts, costs = 0, [], []
-        for unit in self.units:
-            shard = self.shard(unit)
-            rows = slice(first, first + len(shard))
-            require_entries(backbone, unit.file, shard, jets.entries[rows])
-            embedding[rows] = shard.columns["embedding"]
-            if scores is not None:
-                scores[rows] = shard.columns["scores"]
-            first = rows.stop
-            counts.append(Counts(**shard.facts["counts"]))
-            costs.append(Cost(**shard.facts["cost"]))
+        with ExitStack() as undo:
+            files = {name: RowFile(np.float32, width) for name, width in widths.items()}
+            for file in files.values():
+                undo.callback(file.close)
+            for unit in self.units:
+                shard = self.shard(unit)
+                rows = slice(first, first + len(shard))
+                require_entries(backbone, unit.file, shard, jets.entries[rows])
+                for name, file in files.items():
+                    file.append(shard.columns[name])
+                first = rows.stop
+                counts.append(Counts(**shard.facts["counts"]))
+                costs.append(Cost(**shard.facts["cost"]))
+            found = {name: file.array() for name, file in files.items()}
+        let_go(jets.entries)
         if first != len(jets):
             raise StoreError(f"{len(jets)} jets, but {first} stored embeddings by '{backbone.card.name}'")
         return Embedded.of(
             backbone,
             jets,
-            embedding=embedding,
-            scores=scores,
+            embedding=found["embedding"],
+            scores=found.get("scores"),
             counts=Counts.total(counts),
             cost=Cost.total(costs),
         )
 
 
 def load_tables(units: tuple[Unit[TableRecipe], ...], *, store: EmbeddingStore, reporter: Reporter) -> JetTable:
-    """The jets of tables that are in the store, one after the other."""
-    return join_tables([as_table(unit, take(store, unit, compute=tabulate, reporter=reporter)) for unit in units])
+    """The jets of tables that are in the store, one after the other: arrays over files of no name (`scratch`)."""
+    position: dict[DataFile, int] = {}
+    counts: list[list[Counts]] = []
+    own = {"labels": RowFile(np.int64), "file_index": RowFile(np.int64), "entries": RowFile(np.int64)}
+    columns: dict[str, RowFile] = {}
+    with ExitStack() as undo:
+        for opened in own.values():
+            undo.callback(opened.close)
+        for unit in units:
+            part = as_table(unit, take(store, unit, compute=tabulate, reporter=reporter))
+            if unit.file not in position:
+                position[unit.file] = len(counts)
+                counts.append([])
+            here = position[unit.file]
+            counts[here] += part.counts
+            if unit is units[0]:
+                columns |= {name: RowFile(np.float32) for name in part.columns}
+                for opened in columns.values():
+                    undo.callback(opened.close)
+            for name in [name for name in columns if name not in part.columns]:
+                columns.pop(name).close()  # a column is of all jets or of none
+            for name, file in columns.items():
+                file.append(part.columns[name])
+            own["labels"].append(part.labels)
+            own["file_index"].append(np.full(len(part), here))
+            own["entries"].append(part.entries)
+        return JetTable(
+            files=tuple(position),
+            counts=tuple(Counts.total(each) for each in counts),
+            label_names=units[0].reading.schema.label_names,
+            columns={name: file.array() for name, file in columns.items()},
+            **{name: file.array() for name, file in own.items()},
+        )
 
 
 def take(store: EmbeddingStore, unit: Unit[R], *, compute: Callable[[Unit[R]], Shard], reporter: Reporter) -> Shard:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from jetassay.embeddings.scratch import let_go
 from jetassay.embeddings.threads import usable_cores
 
 FloatArray = NDArray[np.float64]
@@ -60,6 +61,7 @@ class Labels:
                 for label in sorted(here):
                     own = rows if len(here) == 1 and (labels == label).all() else rows[labels == label]
                     found[label] = _added(found.get(label), work(label, own.astype(np.float64)))
+                let_go(rows, labels)
             return found
 
         edges = np.linspace(0, len(self), SEGMENTS + 1).astype(np.int64).tolist()

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from jetassay.embeddings.scratch import chunks
 from jetassay.errors import DataError, JetAssayError
 from jetassay.jets.classes import BACKGROUND
 from jetassay.metrics.roc import Cut
@@ -164,12 +165,12 @@ def logits_of(probes: Mapping[K, Probe], embedding: NDArray[np.float32]) -> dict
     slopes = {name: each.coefficients / each.standardisation.scale for name, each in probes.items()}
     offsets = {name: each.intercept - each.standardisation.mean @ slopes[name] for name, each in probes.items()}
     found = {name: np.empty(len(embedding)) for name in probes}
-    for start in range(0, len(embedding), CHUNK):
-        rows = embedding[start : start + CHUNK].astype(np.float64)
+    for here, mapped in chunks(embedding, CHUNK):
+        rows = mapped.astype(np.float64)
         for name, slope in slopes.items():
             # Not a product of BLAS, which adds up a row in another order at the end of a block.
             with np.errstate(invalid="ignore"):
-                found[name][start : start + CHUNK] = np.einsum("jd,d->j", rows, slope) + offsets[name]
+                found[name][here] = np.einsum("jd,d->j", rows, slope) + offsets[name]
     return found
 
 

@@ -8,10 +8,12 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from jetassay.embeddings.scratch import chunks, gather
 from jetassay.errors import DataError, LeakageError
 
 IntArray = NDArray[np.int64]
 _ENTRY_BITS = 40  # more entries than any file has
+_CHUNK = 8192  # jets looked at at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +48,13 @@ class JetKeys:
         """The first row where the two name different jets; None where all are the same, in the same order."""
         shared = min(len(self), len(other))
         number = {digest: index for index, digest in enumerate(dict.fromkeys(self.files + other.files))}
-        ours, theirs = (
-            np.array([number[digest] for digest in keys.files], np.int64)[keys.file[:shared]] for keys in (self, other)
-        )
-        unlike = np.flatnonzero((ours != theirs) | (self.entries[:shared] != other.entries[:shared]))
-        if len(unlike):
-            return int(unlike[0])
+        numbers = [np.array([number[digest] for digest in keys.files], np.int64) for keys in (self, other)]
+        for start in range(0, shared, _CHUNK):
+            here = slice(start, min(start + _CHUNK, shared))
+            ours, theirs = (known[keys.file[here]] for known, keys in zip(numbers, (self, other), strict=True))
+            unlike = np.flatnonzero((ours != theirs) | (self.entries[here] != other.entries[here]))
+            if len(unlike):
+                return start + int(unlike[0])
         return None if len(self) == len(other) else shared
 
     def find(self, others: "JetKeys") -> IntArray:
@@ -68,8 +71,8 @@ class JetKeys:
 
     def shared_with(self, other: "JetKeys") -> int:
         """How many different jets are in both."""
-        ours, theirs = (_entries_by_file(keys) for keys in (self, other))
-        return sum(len(np.intersect1d(ours[digest], theirs[digest])) for digest in ours.keys() & theirs.keys())
+        common = _used(self) & _used(other)
+        return sum(len(np.intersect1d(_entries(self, digest), _entries(other, digest))) for digest in common)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +133,10 @@ class Sample:
 
     def take(self, rows: IntArray) -> "Sample":
         """The jets `rows`, in that order."""
-        scores = None if self.scores is None else self.scores[rows]
-        columns = {name: column[rows] for name, column in self.columns.items()}
-        keys = self.keys.take(rows)
-        return Sample(self.embedding[rows], self.labels[rows], self.names, keys, scores, self.outputs, columns)
+        scores = None if self.scores is None else gather(self.scores, rows)
+        columns = {name: gather(column, rows) for name, column in self.columns.items()}
+        embedding, labels, keys = gather(self.embedding, rows), self.labels[rows], self.keys.take(rows)
+        return Sample(embedding, labels, self.names, keys, scores, self.outputs, columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,11 +183,15 @@ def same_jets(samples: Mapping[str, Sample]) -> None:
 
 def require_finite(sample: Sample, where: str) -> None:
     """Raise `DataError` naming the first jet whose embedding holds NaN or infinity; `where` begins the message."""
-    broken = np.flatnonzero(~np.isfinite(sample.embedding).all(axis=1))
-    if len(broken):
-        first = int(broken[0])
+    broken, first = 0, 0
+    for here, rows in chunks(sample.embedding, _CHUNK):
+        found = np.flatnonzero(~np.isfinite(rows).all(axis=1))
+        if len(found) and not broken:
+            first = here.start + int(found[0])
+        broken += len(found)
+    if broken:
         raise DataError(
-            f"{where}: the embeddings of {len(broken)} of {len(sample)} jets hold NaN or infinity, the first is row "
+            f"{where}: the embeddings of {broken} of {len(sample)} jets hold NaN or infinity, the first is row "
             f"{first} (entry {sample.keys.entries[first]} of file {sample.keys.files[sample.keys.file[first]][:12]})"
         )
 
@@ -209,9 +216,13 @@ def jets_of(sample: Sample, names: Sequence[str], *, fewest: int, where: str) ->
     return every, kept
 
 
-def _entries_by_file(keys: JetKeys) -> dict[str, IntArray]:
-    found: dict[str, IntArray] = {}
-    for index in np.unique(keys.file):
-        digest, entries = keys.files[index], keys.entries[keys.file == index]
-        found[digest] = np.concatenate([found[digest], entries]) if digest in found else entries
-    return found
+def _used(keys: JetKeys) -> set[str]:
+    """The files that have jets here."""
+    jets = np.bincount(keys.file, minlength=len(keys.files))
+    return {digest for digest, number in zip(keys.files, jets.tolist(), strict=True) if number}
+
+
+def _entries(keys: JetKeys, digest: str) -> IntArray:
+    """The entries of the jets of one file, which may stand in the list twice."""
+    numbers = [index for index, each in enumerate(keys.files) if each == digest]
+    return keys.entries[np.isin(keys.file, numbers)]

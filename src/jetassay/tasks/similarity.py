@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from jetassay.embeddings.scratch import let_go
 from jetassay.errors import DataError
 from jetassay.jets.classes import BACKGROUND
 from jetassay.metrics.cka import CHUNK, FEWEST_JETS, CrossSums, permutation_null
@@ -113,7 +114,9 @@ def _compare(
     reference = samples[names[0]]
     sums = CrossSums({name: sample.width for name, sample in samples.items()}, seed=seed)
     for start in range(0, len(reference), CHUNK):
-        sums.add({name: sample.embedding[start : start + CHUNK] for name, sample in samples.items()})
+        part = {name: sample.embedding[start : start + CHUNK] for name, sample in samples.items()}
+        sums.add(part)
+        let_go(*part.values())
     chosen = subset(len(reference), MOST_NULL_JETS, seed)
     of_null = {name: sample.take(chosen) for name, sample in samples.items()}
     shared = {"bin": bin_name, "background": background, "seed": seed}

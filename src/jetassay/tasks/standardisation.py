@@ -7,6 +7,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from jetassay.embeddings.scratch import chunks
+
 FloatArray = NDArray[np.float64]
 
 _ROUNDING = 4 * float(np.finfo(np.float32).eps)
@@ -58,6 +60,5 @@ class Standardisation:
 
 
 def _chunks(embedding: NDArray[np.float32]) -> Iterator[tuple[slice, FloatArray]]:
-    for start in range(0, len(embedding), _CHUNK):
-        chunk = slice(start, start + _CHUNK)
-        yield chunk, embedding[chunk].astype(np.float64)
+    for chunk, rows in chunks(embedding, _CHUNK):
+        yield chunk, rows.astype(np.float64)

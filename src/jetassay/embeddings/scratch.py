@@ -1,0 +1,120 @@
+"""Arrays as long as the dataset, in files without a name: mapped into memory page by page, and gone with the process.
+
+A file here has no name from its first moment on, so the system frees it however the process ends; kill -9 too. Rows are
+written like any file, so that a full disk is an error and not a bus error, and are then mapped for reading only.
+Resident are the pages that were looked at last: whoever goes through the rows lets go of those behind.
+"""
+
+import mmap
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jetassay.errors import StoreError
+from jetassay.places import cache_folder
+
+T = TypeVar("T", bound=np.generic)
+
+SMALL = 16 << 20
+"""Bytes of a selection of rows up to which it is held in memory."""
+_CHUNK = 8 << 20  # bytes in memory at once
+
+
+class RowFile:
+    """Rows in a file of no name in the cache, written block after block, then mapped.
+
+    width: numbers in a row; None for an array of one dimension
+    """
+
+    def __init__(self, dtype: type[np.generic], width: int | None = None) -> None:
+        self._dtype, self._tail = np.dtype(dtype), () if width is None else (width,)
+        self._rows = 0
+        folder = cache_folder()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  closed by `array` or `close`
+        except OSError as error:
+            raise _unwritable(error) from error
+
+    def append(self, rows: NDArray[Any]) -> None:
+        """Rows (j, width) after those that are there. Raises `StoreError` where the disk is full."""
+        assert rows.shape[1:] == self._tail, f"{rows.shape} into rows of {self._tail}"
+        try:
+            self._file.write(np.ascontiguousarray(rows, self._dtype).data)
+        except OSError as error:
+            raise _unwritable(error) from error
+        self._rows += len(rows)
+
+    def array(self) -> NDArray[Any]:
+        """All rows, to be read and not written; nothing can be appended any more."""
+        shape = (self._rows, *self._tail)
+        with self._file as file:
+            try:
+                file.flush()
+            except OSError as error:
+                raise _unwritable(error) from error
+            if 0 in shape:
+                return np.empty(shape, self._dtype)
+            pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        return np.frombuffer(pages, self._dtype).reshape(shape)
+
+    def close(self) -> None:
+        """Drop what was written."""
+        with suppress(OSError):  # of rows that did not go to the full disk, and are dropped anyway
+            self._file.close()
+
+
+def gather(array: NDArray[T], rows: NDArray[np.int64]) -> NDArray[T]:
+    """`array[rows]`: in memory where that is small, else in a file of no name."""
+    if len(rows) * (array[:1].nbytes or 1) <= SMALL:
+        taken = array[rows]
+        let_go(array)
+        return taken
+    with ExitStack() as undo:
+        file = RowFile(array.dtype.type, *array.shape[1:])
+        undo.callback(file.close)
+        step = max(1, _CHUNK // array[:1].nbytes)
+        for start in range(0, len(rows), step):
+            file.append(array[rows[start : start + step]])
+            let_go(array)
+        return file.array()
+
+
+def chunks(array: NDArray[T], step: int) -> Iterator[tuple[slice, NDArray[T]]]:
+    """Every `step` rows with where they are; their pages are let go of when the next are asked for."""
+    for start in range(0, len(array), step):
+        where = slice(start, min(start + step, len(array)))
+        rows = array[where]
+        yield where, rows
+        let_go(rows)
+
+
+def let_go(*arrays: NDArray[Any]) -> None:
+    """Take the pages of mapped rows out of this process; read again, they come back. Nothing for other arrays."""
+    for array in arrays:
+        owner: Any = array
+        while isinstance(owner, np.ndarray) and isinstance(owner.base, np.ndarray):
+            owner = owner.base
+        pages = owner.base if isinstance(owner, np.ndarray) else None
+        if isinstance(pages, memoryview):
+            pages = pages.obj
+        if not isinstance(pages, mmap.mmap) or not hasattr(pages, "madvise") or not array.nbytes:
+            continue
+        first = _address(array) - _address(owner)
+        start = first - first % mmap.PAGESIZE
+        pages.madvise(mmap.MADV_DONTNEED, start, min(first + array.nbytes, len(pages)) - start)
+
+
+def _address(array: NDArray[Any]) -> int:
+    return int(array.__array_interface__["data"][0])
+
+
+def _unwritable(error: OSError) -> StoreError:
+    return StoreError(
+        f"{cache_folder()}: no room for the embeddings of this run: {error.strerror or error}. Free some space or "
+        "choose another place (JETASSAY_CACHE); what was written before is whole."
+    )
