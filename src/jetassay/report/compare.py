@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from string import ascii_uppercase
 from textwrap import fill
 from typing import Any
@@ -12,6 +13,7 @@ import pandas as pd
 from jetassay.errors import ConfigError
 from jetassay.report.differences import (
     CHANGED,
+    INDEPENDENT,
     LIMIT,
     MEANING,
     METHOD,
@@ -32,7 +34,7 @@ _SHOWN = (MOVED, CHANGED, LIMIT)
 """Verdicts whose scores a terminal shows one by one, unless all are asked for."""
 
 _ROWS = 40
-_SCHEMA = 1
+_SCHEMA = 2
 
 
 def render_comparison(
@@ -81,7 +83,7 @@ def _only(result: Stored, tasks: Sequence[str], metrics: Sequence[str]) -> Store
     frame = result.frame
     for column, names in (("task", tasks), ("metric", metrics)):
         frame = frame[frame[column].isin(list(names))] if names else frame
-    return Stored(source=result.source, frame=frame, provenance=result.provenance)
+    return replace(result, frame=frame)
 
 
 def _json(results: Sequence[Stored], facts: pd.DataFrame, pairs: Sequence[pd.DataFrame]) -> str:
@@ -126,6 +128,7 @@ def _pair_text(rows: pd.DataFrame, *, whole: bool, width: int) -> list[str]:
         reasons = barred.groupby("task", sort=False)["reason"].value_counts().reset_index(name="scores")
         lines = [f"  {row.task} ({row.scores}): {row.reason}" for row in reasons.itertuples()]
         parts.append("\n".join([f"Not comparable ({first}, {second}), so not ranked", *lines]))
+    parts += _unpaired(rows)
     if count := unexplained(rows):
         parts.append(
             f"{count} scores of {second} are others than those of {first} with the same jets and the same weights: "
@@ -140,6 +143,19 @@ def _pair_text(rows: pd.DataFrame, *, whole: bool, width: int) -> list[str]:
     return parts
 
 
+def _unpaired(rows: pd.DataFrame) -> list[str]:
+    """Which changes have independent errors, and why; nothing where all are paired."""
+    changed = rows[rows["verdict"].isin([MOVED, WITHIN]) & (rows["errors"] == INDEPENDENT)]
+    if not len(changed):
+        return []
+    reasons = changed.groupby("task", sort=False)["unpaired"].value_counts().reset_index(name="scores")
+    lines = [f"  {row.task} ({row.scores}): {row.unpaired}" for row in reasons.itertuples()]
+    first, second = rows["first"].iloc[0], rows["second"].iloc[0]
+    return [
+        "\n".join([f"Changes with independent errors, not paired ({first} is the first, {second} the second)", *lines])
+    ]
+
+
 def _listed(rows: pd.DataFrame, verdict: str, *, whole: bool, width: int) -> list[str]:
     """The scores of one verdict, the most certain change first; nothing where there are none."""
     if not len(rows):
@@ -152,13 +168,14 @@ def _listed(rows: pd.DataFrame, verdict: str, *, whole: bool, width: int) -> lis
 
 
 def _cells(rows: pd.DataFrame, first: str, second: str) -> pd.DataFrame:
-    """Text cells, a score a row: both numbers with their intervals, the change, its z, the corrected p-value."""
+    """Text cells, a score a row: both numbers with their intervals, the change, its z, the p-value, the errors."""
     table = {
         first: [_number(row, "a") for _, row in rows.iterrows()],
         second: [_number(row, "b") for _, row in rows.iterrows()],
         "change": [_change(row) for _, row in rows.iterrows()],
         "z": ["-" if pd.isna(z) else f"{z:+.1f}" for z in rows["z"]],
         "p (Holm)": ["-" if pd.isna(p) else f"{p:.2g}" for p in rows["p_holm"]],
+        "errors": ["-" if pd.isna(how) else how for how in rows["errors"]],
     }
     return pd.DataFrame(table, index=[_name(row) for _, row in rows.iterrows()])
 

@@ -1,6 +1,6 @@
 """Two stored results score by score: what is the same, what moved, beyond its uncertainty or not, what cannot be said.
 
-Per-jet scores are not stored, so intervals of differences are those of independent errors.
+Where both left the logits of the same jets on disk, errors are paired; elsewhere they count as independent.
 """
 
 from collections.abc import Mapping
@@ -11,6 +11,7 @@ import pandas as pd
 
 from jetassay.metrics.paired import holm
 from jetassay.metrics.unpaired import Bounded, two_sided, unpaired_difference
+from jetassay.report.pairing import DRAWS, paired_intervals
 from jetassay.report.stored import Stored
 
 FAMILY_LEVEL = 0.05
@@ -25,12 +26,18 @@ MEANING = {
 VERDICTS = (MOVED, CHANGED, LIMIT, WITHIN, SAME, NOT_COMPARABLE)
 """What is said of a score that both results hold, in the order of tables."""
 
+PAIRED, INDEPENDENT = "paired", "independent"
+"""How the errors of a change were taken."""
+
 METHOD = (
-    "Change from the first result to the second on the same test jets, with errors as if they were independent "
-    "(variance estimates recovery, Zou and Donner 2008): scores of single jets are not stored, and since both fail on "
-    "the same hard jets the true interval is usually narrower. Rejections and other rates as ratios, on a logarithmic "
-    f"scale. '{MOVED}': the p-value, corrected by Holm over all scores of one task and metric, is at most "
-    f"{FAMILY_LEVEL:g}. Intervals cover the test jets, not what other training jets would change."
+    f"Change from the first result to the second on the same test jets. '{PAIRED}': by the logits of single jets of "
+    "the linear probe that both results left on disk; AUC: covariance of DeLong; rejections: paired bootstrap of "
+    f"{DRAWS} draws, each with its own cuts, and the larger p-value of that and of McNemar's exact test. "
+    f"'{INDEPENDENT}': without them, errors are combined as if they were independent (variance estimates recovery, Zou "
+    "and Donner 2008); since both fail on the same hard jets the true interval is usually narrower. Rejections and "
+    f"other rates as ratios, on a logarithmic scale. '{MOVED}': the p-value, corrected by Holm over all scores of one "
+    f"task and metric, is at most {FAMILY_LEVEL:g}. Intervals cover the test jets, not what other training jets would "
+    "change."
 )
 
 KEY = (
@@ -70,19 +77,20 @@ def differences(first: Stored, second: Stored) -> pd.DataFrame:
     """One row for each score of either result.
 
     Columns: `KEY`; value_a, low_a, high_a and the same with _b; `scale` (difference or ratio) with `change`,
-    `change_low`, `change_high` (68.27 %); z; p_holm; same_weights; verdict, one of `VERDICTS` or "only in the first" or
-    "only in the second"; reason, where it is not comparable.
+    `change_low`, `change_high` (68.27 %); z; p_holm; errors, `PAIRED` or `INDEPENDENT`, missing without an interval;
+    unpaired, why errors are independent; same_weights; verdict, one of `VERDICTS` or "only in the first" or "only in
+    the second"; reason, where it is not comparable.
     """
     both = _joined(first.frame, second.frame)
     both["reason"] = _reasons(both, _other_machine(first, second))
-    _measure(both)
+    _measure(both, first, second)
     both["verdict"] = _verdicts(both)
     moved = both["verdict"].isin([MOVED, WITHIN, SAME, CHANGED, LIMIT])
-    both.loc[~moved, ["change", "change_low", "change_high", "z", "p_holm"]] = np.nan
+    both.loc[~moved, ["change", "change_low", "change_high", "z", "p_holm", "errors", "unpaired"]] = np.nan
     both["same_weights"] = _agree(both, "weights_sha256")
     sides = [f"{name}_{side}" for side in "ab" for name in ("value", "low", "high")]
-    outcome = ["scale", "change", "change_low", "change_high", "z", "p_holm", "same_weights", "verdict", "reason"]
-    return both[[*KEY, *sides, *outcome]]
+    outcome = ["scale", "change", "change_low", "change_high", "z", "p_holm", "errors", "unpaired"]
+    return both[[*KEY, *sides, *outcome, "same_weights", "verdict", "reason"]]
 
 
 def unexplained(rows: pd.DataFrame) -> int:
@@ -154,20 +162,34 @@ def _side(both: pd.DataFrame, side: str, rates: np.ndarray[Any, Any]) -> Bounded
     return Bounded(scaled["value"], low, high, columns["level"])
 
 
-def _measure(both: pd.DataFrame) -> None:
-    """Add scale, change, its interval, z and the corrected p-value."""
+def _measure(both: pd.DataFrame, first: Stored, second: Stored) -> None:
+    """Add scale, change, its interval, z, the corrected p-value, and how errors were taken."""
     rates = both["metric"].isin(_RATES).to_numpy(bool)
     change, low, high, z = unpaired_difference(_side(both, "a", rates), _side(both, "b", rates))
-    z = np.where(np.isfinite(low) | np.isfinite(high), z, np.nan)
+    found = _paired(both, first, second)
+    paired = (found["unpaired"] == "").to_numpy(bool)
+    low, high = (np.where(paired, found[name], end) for name, end in (("low", low), ("high", high)))
+    stated = np.isfinite(low) | np.isfinite(high)
+    z = np.where(paired, found["z"], np.where(stated, z, np.nan))
+    p = np.where(paired, found["p"], two_sided(z))
     both["scale"] = np.where(rates, "ratio", "difference")
     with np.errstate(over="ignore"):
         for name, number in (("change", change), ("change_low", low), ("change_high", high)):
             both[name] = np.where(np.isfinite(number), np.where(rates, np.exp(number), number), np.nan)
     both["z"] = z
+    both["errors"] = pd.Series(np.where(paired, PAIRED, INDEPENDENT), dtype="string").where(stated)
+    both["unpaired"] = found["unpaired"].astype("string").where(stated & ~paired)
     both["p_holm"] = np.nan
     judged = both[both["z"].notna() & (both["reason"] == "")]
     for _, rows in judged.groupby(["task", "metric"], sort=False):
-        both.loc[rows.index, "p_holm"] = holm(two_sided(rows["z"].to_numpy(np.float64)))
+        both.loc[rows.index, "p_holm"] = holm(p[rows.index])
+
+
+def _paired(both: pd.DataFrame, first: Stored, second: Stored) -> pd.DataFrame:
+    """As `paired_intervals`, for all rows; those that are not comparable are not asked for."""
+    there = both[["value_a", "value_b"]].notna().all(axis=1) & (both["sides"] == "both") & (both["reason"] == "")
+    found = paired_intervals(both[there], first.folder, second.folder).reindex(both.index)
+    return found.assign(unpaired=found["unpaired"].fillna("it is no number of both"))
 
 
 def _verdicts(both: pd.DataFrame) -> list[str]:

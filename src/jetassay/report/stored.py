@@ -23,11 +23,13 @@ class Stored:
     source:     as it was asked for
     frame:      the long result frame
     provenance: everything the numbers depend on
+    folder:     where its long tables lie; None for a file of scores alone
     """
 
     source: str
     frame: pd.DataFrame
     provenance: Mapping[str, Any]
+    folder: Path | None = None
 
 
 def read_stored(source: str) -> Stored:
@@ -49,7 +51,8 @@ def read_stored(source: str) -> Stored:
     require_schema(frame, where=path, again="run it again")
     if not len(frame):
         raise ConfigError(f"{path}: no score in it; run the suite again")
-    return Stored(source=source, frame=frame, provenance=about)
+    folder = None if path.is_file() else path
+    return Stored(source=source, frame=frame, provenance=about, folder=folder)
 
 
 def _folder(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
