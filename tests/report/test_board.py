@@ -6,10 +6,10 @@ import pytest
 
 from jetassay.errors import ConfigError
 from jetassay.report.board import draw_board
-from jetassay.report.drawing import draw_report, vanished_cards
+from jetassay.report.drawing import draw_report
 from jetassay.report.merging import merge
 from jetassay.report.result_files import ResultFile
-from jetassay.report.results import Results
+from jetassay.report.results import Results, vanished_cards
 from jetassay.tasks.score import Context, Score, result_frame
 
 PROBE = {"task": "probe", "task_version": 1, "background": "QCD", "n_signal": 100, "n_background": 200, "n_train": 50}
@@ -168,5 +168,15 @@ def test_a_backbone_whose_card_is_gone_is_named_and_not_ranked(frame, counts):
     gone = vanished_cards(results)
     assert list(gone) == ["beta-long-name"]
     content = replace(results, unranked=gone).content
-    assert content.group("beta-long-name") == "not ranked"
+    assert content.group("beta-long-name (no card)") == "not ranked"
     assert content.group("mlp") == "trained backbones"
+
+
+def test_a_terminal_names_a_backbone_whose_card_is_gone_last_and_says_why(frame, counts):
+    some = frame.assign(backbone=frame["backbone"].replace({"beta-long-name": "mlp"}))
+    results = Results(suite="s", title="S", frame=some, counts=counts, provenance={}, protocol="")
+    text = replace(results, unranked=vanished_cards(results)).table(width=120)
+    first = [line.split("  ")[0] for line in text.splitlines() if line.startswith(("mlp", "alpha"))]
+    assert first[:2] == ["mlp", "alpha (no card)"]
+    assert text.endswith("alpha: there is no card 'alpha' any more; its scores are kept, and it is not ranked")
+    assert "no card" not in results.table(width=120)

@@ -31,7 +31,8 @@ def scores_of_both(generator, *, correlation, jets=JETS):
 
 
 def as_scores(signal, background):
-    facts = {"task": "probe", "task_version": 1, "backbone": "alpha", "signal": "Hbb", "background": "QCD"}
+    facts = {"task": "probe", "task_version": 1, "backbone": "alpha", "signal": "Hbb"}
+    facts |= {"background": "QCD", "layer": "class-token", "n_train": 2000}
     facts |= {"n_signal": len(signal), "n_background": len(background)}
     interval = auc_interval(signal, background, level=0.68, draws=200, seed=0)
     bounds = {"low": interval.low, "high": interval.high, "level": 0.68, "interval": interval.method}

@@ -1,5 +1,6 @@
 """A result file says the same as the results, tells when it was touched, and never guesses."""
 
+import hashlib
 import json
 from dataclasses import replace
 
@@ -7,7 +8,9 @@ import pandas as pd
 import pytest
 
 from jetassay.errors import ConfigError
-from jetassay.report.result_files import FILE_VERSION, ResultFile, read_result_file
+from jetassay.report.merging import merge
+from jetassay.report.result_files import FILE_VERSION, LEADERBOARD, LEFT_OUT, ResultFile, read_result_file
+from jetassay.tasks.score import typed
 
 
 @pytest.fixture
@@ -99,3 +102,37 @@ def test_a_missing_part_is_named_although_the_digest_fits(file, tmp_path):
     path.write_text(json.dumps({"digest": _digest(whole), **whole}))
     with pytest.raises(ConfigError, match="it has no counts"):
         read_result_file(path)
+
+
+def test_a_slim_file_gives_the_same_leaderboard_and_says_what_it_lacks(file, tmp_path):
+    more = file.frame.iloc[[0] * 3].assign(task=["bins", "few-shot", "comparison"], draw=[pd.NA, 3, pd.NA])
+    whole = replace(file, frame=typed(pd.concat([file.frame, more], ignore_index=True)).assign(run_id="r" * 32))
+    path = tmp_path / "slim.json"
+    path.write_text(whole.slim().text())
+    slim = read_result_file(path)
+    assert slim.text() == whole.slim().text()
+    assert slim.provenance[LEFT_OUT] == {"bins": 1, "comparison": 1, "few-shot": 1, "similarity": 2}
+    assert len(slim.frame) + 5 == len(whole.frame)
+    assert slim.frame["run_id"].isna().all()
+    boards = [merge({"a": each}).frame.drop(columns="run_id") for each in (whole, slim)]
+    shown = boards[0][boards[0]["task"].isin(LEADERBOARD)].reset_index(drop=True)
+    pd.testing.assert_frame_equal(shown, boards[1])
+
+
+def test_a_long_word_stands_once_in_a_file_however_many_scores_have_it(file):
+    frame = typed(file.frame.assign(weights_sha256=["a" * 64, "b" * 64] * (len(file.frame) // 2)))
+    text = replace(file, frame=frame).text()
+    assert text.count("a" * 64) == text.count("b" * 64) == 1
+
+
+def test_a_file_of_the_layout_before_is_still_read(written, file):
+    whole = json.loads(written.read_text())
+    for name, words in whole.pop("names").items():
+        at = whole["columns"].index(name)
+        for row in whole["scores"]:
+            row[at] = None if row[at] is None else words[row[at]]
+    whole |= {"schema": 2}
+    del whole["digest"]
+    text = json.dumps(whole, sort_keys=True, separators=(",", ":"))
+    written.write_text(json.dumps({"digest": hashlib.sha256(text.encode()).hexdigest(), **whole}))
+    pd.testing.assert_frame_equal(read_result_file(written).frame, file.frame)

@@ -142,11 +142,12 @@ def results(
     suite: Annotated[str, typer.Argument(help="A suite that was run.")] = "default",
     format: Annotated[Format, typer.Option(help="parquet goes to --output.")] = Format.TABLE,  # noqa: A002 - the option's name
     output: Annotated[Path | None, typer.Option(help="Write here instead of printing.")] = None,
+    slim: Annotated[bool, typer.Option("--slim", help="json of what a leaderboard of many needs, to keep.")] = False,
 ) -> None:
     """Print the scores of the last run of a suite."""
     from jetassay.report.results import render_results
 
-    text = render_results(suite, format=format.value, output=output, width=width())
+    text = render_results(suite, format=format.value, output=output, width=width(), slim=slim)
     print(text)
 
 

@@ -3,12 +3,11 @@
 from dataclasses import replace
 from pathlib import Path
 
-from jetassay.backbones.catalogue import backbone_cards
 from jetassay.errors import ConfigError
 from jetassay.progress import Reporter
 from jetassay.report.board import draw_board
 from jetassay.report.paper import PAPER, write_paper
-from jetassay.report.results import Results, load_folder, load_results
+from jetassay.report.results import Results, load_folder, load_results, vanished_cards
 
 
 def draw_report(
@@ -61,13 +60,3 @@ def _drawn(results: Results, folder: Path, *, paper: bool, reporter: Reporter) -
         page = replace(page, gaps=tuple(dict.fromkeys([*page.gaps, *gaps])))
         reporter.line(f"for a paper: {folder / PAPER}")
     return page.whole()
-
-
-def vanished_cards(results: Results) -> dict[str, str]:
-    """Backbones with scores that nobody here can embed again, and why."""
-    known = set(backbone_cards())
-    return {
-        name: f"there is no card '{name.partition('@')[0]}' any more; its scores are kept, and it is not ranked"
-        for name in dict.fromkeys(results.frame["backbone"].dropna())
-        if name and name.partition("@")[0] not in known
-    }

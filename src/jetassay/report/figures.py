@@ -1,4 +1,4 @@
-"""Figures of one suite: what the eye should see first; and the colours and markers that all of them share."""
+"""Figures of one suite: what the eye should see first."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,16 +10,12 @@ import pandas as pd
 
 from jetassay.jets.classes import in_order, jet_class
 from jetassay.report.pointing import has_points, points
+from jetassay.report.styles import backbone_styles
 from jetassay.report.tables import DISCRIMINATION, REJECTION, background_of, matrix, scores_by_signal
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Petroff's ten colours (arXiv:2107.02270) with a marker each, so that backbones stay apart in black and white too.
-_STYLES = (
-    ("#3f90da", "o"), ("#bd1f01", "s"), ("#ffa90e", "^"), ("#717581", "D"), ("#832db6", "v"),
-    ("#a96b59", "P"), ("#94a4a2", "X"), ("#e76300", "<"), ("#b9ac70", ">"), ("#92dadd", "*"),
-)  # fmt: skip
 DPI = 150
 _COLOURS = 256
 _PADDING = 0.1  # inches around what is drawn
@@ -87,10 +83,8 @@ def throughput_figure(frame: pd.DataFrame) -> "Figure":
 
 
 def styles(frame: pd.DataFrame) -> dict[str, tuple[str, str]]:
-    """Colour and marker of each backbone, the same in every figure of the frame; a pair repeats after 100."""
-    count = len(_STYLES)
-    names = enumerate(dict.fromkeys(frame["backbone"].dropna()))
-    return {name: (_STYLES[k % count][0], _STYLES[(k + k // count) % count][1]) for k, name in names}
+    """Colour and marker of each backbone of the frame, in its order, as `report.styles` fixes them."""
+    return backbone_styles(frame["backbone"].dropna())
 
 
 def _dots(

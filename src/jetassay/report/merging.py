@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from jetassay.report.result_files import ResultFile
+from jetassay.report.result_files import ResultFile, single_backbones
 from jetassay.report.tables import DISCRIMINATION
 from jetassay.tasks.score import COLUMNS
 
@@ -73,9 +73,8 @@ def merge(files: Mapping[str, ResultFile], *, reference: str | None = None) -> M
 
 def _rows(label: str, file: ResultFile) -> pd.DataFrame:
     """The scores of single backbones over all draws, with what they must agree in."""
-    frame = file.frame
-    single = frame["backbone"].fillna("").ne("") & frame["backbone_b"].isna() & frame["draw"].isna()
-    frame = frame[single & ~frame["task"].isin(_INNER)]
+    frame = file.frame[single_backbones(file.frame)]
+    frame = frame[~frame["task"].isin(_INNER)]
     along = frame["task"] == _CURVES
     about = {name: file.provenance.get(name) for name in ("machine", "threads")}
     machine, threads = (each if isinstance(each, Mapping) else {} for each in about.values())

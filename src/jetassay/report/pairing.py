@@ -1,6 +1,6 @@
 """Two results on the same jets: intervals of differences from the logits of single jets that both left on disk."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ def paired_intervals(rows: pd.DataFrame, first: Path | None, second: Path | None
     """How far each score moved from the first result to the second, by jets that both hold.
 
     rows:          scores of both, with the columns of a joined frame: task, metric, backbone, signal, background,
-                   working_point, bin, layer, draw, value_a, value_b
+                   working_point, bin, draw, backbone_b, value_a, value_b
     first, second: folders of the results, with `tables/probe_logits.parquet` and `tables/test_jets.parquet`
 
     Index as `rows`; float64 `low` and `high` (68.27 % interval of the difference, of logarithms for rejections), `z`,
@@ -51,7 +51,7 @@ def paired_intervals(rows: pd.DataFrame, first: Path | None, second: Path | None
     found = pd.DataFrame(dict.fromkeys(("low", "high", "z", "p"), np.nan), index=rows.index)
     found["unpaired"] = NO_LOGITS
     known = rows["metric"].isin(["auc", *_REJECTIONS]) & (rows["task"] == PROBE.name)
-    wanted = rows[known & rows[["bin", "layer", "draw", "backbone_b"]].isna().all(axis=1)]
+    wanted = rows[known & rows[["bin", "draw", "backbone_b"]].isna().all(axis=1)]
     if not len(wanted):
         return found
     try:
@@ -145,7 +145,7 @@ def _of_signal(rows: pd.DataFrame, signal: FloatArray, background: FloatArray) -
         yield index, outcome
 
 
-def _auc(row: Mapping[str, Any], signal: FloatArray, background: FloatArray) -> dict[str, Any]:
+def _auc(row: pd.Series, signal: FloatArray, background: FloatArray) -> dict[str, Any]:
     placed = placements(signal, background)
     for value, kept in zip(placed[0].mean(axis=1), (row["value_b"], row["value_a"]), strict=True):
         _require_close(abs(value - kept), _ROUNDING)
@@ -160,9 +160,7 @@ def _auc(row: Mapping[str, Any], signal: FloatArray, background: FloatArray) -> 
     return {"low": change - reach, "high": change + reach, "z": z, "p": p, "unpaired": ""}
 
 
-def _rejection(
-    row: Mapping[str, Any], scores: PairedScores, drawn: dict[float, Resampled], *, alike: bool
-) -> dict[str, Any]:
+def _rejection(row: pd.Series, scores: PairedScores, drawn: dict[float, Resampled], *, alike: bool) -> dict[str, Any]:
     """drawn: resamples of this signal by working point, which several metrics share."""
     point = float(row["working_point"])
     cuts = [

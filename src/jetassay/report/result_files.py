@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -13,8 +13,17 @@ from jetassay.errors import ConfigError
 from jetassay.tasks.score import COLUMNS, SCHEMA_VERSION, typed
 
 KIND = "jetassay results"
-FILE_VERSION = 2
-"""Rises when files are laid out differently; 1 had one object a score and no digest."""
+FILE_VERSION = 3
+"""Rises when files are laid out differently; 1 had one object a score and no digest, 2 no `names`."""
+
+_READ = (2, FILE_VERSION)
+_LONG = ("weights_sha256", "interval", "run_id")
+"""Columns of long words that repeat: a score holds the place in `names`."""
+
+LEADERBOARD = ("probe", "zero-shot", "knn", "mlp-probe", "multiclass", "few-shot", "throughput")
+"""Tasks that the leaderboard of several result files shows."""
+
+LEFT_OUT = "left_out"
 
 _WRITE = "jetassay results SUITE --format json --output FILE"
 _AGAIN = f"write it again: {_WRITE}"
@@ -37,9 +46,22 @@ class ResultFile:
     definitions: tuple[str, ...] = ()
     counts: Mapping[str, Any] = field(default_factory=dict)
 
+    def slim(self) -> "ResultFile":
+        """What `jetassay report FOLDER` needs of it, small enough to keep in git.
+
+        Left out, and counted by task in the provenance: single draws, pairs, bins, and tasks that leaderboards do not
+        show. The suite itself gives them again. Tracked runs are named no more, for they lie in a store of one's own.
+        """
+        kept = single_backbones(self.frame) & self.frame["task"].isin(LEADERBOARD)
+        lost = self.frame.loc[~kept, "task"].value_counts().sort_index()
+        about = {**self.provenance, LEFT_OUT: {str(task): int(count) for task, count in lost.items()}}
+        frame = typed(self.frame[kept].assign(run_id=None)).reset_index(drop=True)
+        return replace(self, frame=frame, provenance=about)
+
     def text(self) -> str:
         """The file's content. Equal results give equal bytes; folders of this machine are left out."""
         shared, columns, rows = _compact(self.frame)
+        names = _named(columns, rows)
         whole = {
             "kind": KIND,
             "schema": FILE_VERSION,
@@ -50,6 +72,7 @@ class ResultFile:
             "counts": dict(self.counts),
             "shared": shared,
             "columns": columns,
+            "names": names,
             "scores": rows,
         }
         lines = ",\n".join(f"  {json.dumps(row)}" for row in whole.pop("scores"))
@@ -83,6 +106,12 @@ def read_result_file(path: Path) -> ResultFile:
     return _parsed(path, whole)
 
 
+def single_backbones(frame: pd.DataFrame) -> pd.Series:
+    """Which scores are of one backbone, over all draws; bool, the frame's index."""
+    of_one: pd.Series = frame["backbone"].fillna("").ne("") & frame["backbone_b"].isna() & frame["draw"].isna()
+    return of_one
+
+
 def require_schema(frame: pd.DataFrame, *, where: Path, again: str) -> None:
     """Raises `ConfigError` for scores of another schema version than this one's; `again` makes them anew."""
     others = sorted({str(each) for each in frame["schema"].unique()} - {str(SCHEMA_VERSION)})
@@ -92,10 +121,12 @@ def require_schema(frame: pd.DataFrame, *, where: Path, again: str) -> None:
 
 def _check_version(path: Path, whole: Mapping[str, Any]) -> None:
     version = whole.get("schema")
-    if version != FILE_VERSION:
+    if version not in _READ:
         newer = isinstance(version, int) and version > FILE_VERSION
         what = "take a newer jetassay" if newer else _AGAIN
-        raise ConfigError(f"{path}: a file of schema {version}, this version reads {FILE_VERSION}; {what}")
+        raise ConfigError(
+            f"{path}: a file of schema {version}, this version reads {' and '.join(map(str, _READ))}; {what}"
+        )
     if whole.get("kind") != KIND:
         raise ConfigError(f"{path}: cannot be read as results: no file of `jetassay results SUITE --format json`")
 
@@ -105,10 +136,12 @@ def _parsed(path: Path, whole: Mapping[str, Any]) -> ResultFile:
     try:
         missing = [name for name in _NEEDED if name not in whole]
         frame = pd.DataFrame(whole["scores"], columns=whole["columns"]).assign(**whole["shared"])
+        for name, words in whole.get("names", {}).items():
+            frame[name] = [None if pd.isna(place) else words[int(place)] for place in frame[name]]
         frame = typed(frame[list(COLUMNS)])
         parts = {name: whole[name] for name in ("suite", "title", "counts")}
         provenance, definitions = dict(whole["provenance"]), tuple(str(each) for each in whole["definitions"])
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
         reason = f"it has no {', '.join(missing)}" if missing else str(error)
         raise ConfigError(f"{path}: cannot be read as results: {reason}; {_AGAIN}") from error
     require_schema(frame, where=path, again=_WRITE)
@@ -123,6 +156,19 @@ def _compact(frame: pd.DataFrame) -> tuple[dict[str, Any], list[str], list[list[
     same = [str(name) for name in plain if len(set(plain[name])) == 1]
     columns = [str(name) for name in plain if name not in same]
     return {name: plain[name].iloc[0] for name in same}, columns, plain[columns].to_numpy().tolist()
+
+
+def _named(columns: list[str], rows: list[list[Any]]) -> dict[str, list[str]]:
+    """Columns of long words as places in a list of them, changed in `rows`; the lists, in order of appearance."""
+    names: dict[str, list[str]] = {}
+    for name in [each for each in _LONG if each in columns]:
+        at = columns.index(name)
+        places: dict[str, int] = {}
+        for row in rows:
+            if row[at] is not None:
+                row[at] = places.setdefault(row[at], len(places))
+        names[name] = list(places)
+    return names
 
 
 def _digest(whole: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from jetassay.backbones.catalogue import backbone_cards
 from jetassay.errors import ConfigError
 from jetassay.places import workspace
 from jetassay.report.content import Content
@@ -35,6 +36,9 @@ from jetassay.whole_files import whole_file
 
 SEEN = "seen in training"
 """How backbones are marked that have seen the dataset in training."""
+
+GONE = "no card"
+"""How backbones are marked whose card is no longer there."""
 
 TABLES = "tables"
 """The folder, beside the scores, of everything long that figures are drawn from."""
@@ -80,7 +84,7 @@ class Results:
 
     @property
     def shown(self) -> pd.DataFrame:
-        """The frame as people see it: backbones that have seen the dataset in training are marked."""
+        """The frame as people see it: backbones that saw the dataset in training or lost their card are named so."""
         return self._marked(self.frame)
 
     @property
@@ -94,15 +98,16 @@ class Results:
             provenance=self.provenance,
             protocol=self.protocol,
             roles={self._name(name): role for name, role in roles.items()},
-            names={self._name(name): name for name in self.seen},
+            names={self._name(name): name for name in (*self.seen, *self.unranked)},
             unranked={self._name(name): why for name, why in self.unranked.items()},
         )
 
     def _name(self, backbone: str) -> str:
-        return f"{backbone} ({SEEN})" if backbone in self.seen else backbone
+        marks = [words for words, names in ((SEEN, self.seen), (GONE, self.unranked)) if backbone in names]
+        return f"{backbone} ({', '.join(marks)})" if marks else backbone
 
     def _marked(self, table: pd.DataFrame) -> pd.DataFrame:
-        columns = [name for name in _BACKBONES if name in table.columns] if self.seen else []
+        columns = [name for name in _BACKBONES if name in table.columns] if self.seen or self.unranked else []
         return table.assign(**{name: table[name].map(self._name, na_action="ignore") for name in columns})
 
     def save(self) -> None:
@@ -141,22 +146,27 @@ class Results:
         )
 
     def table(self, *, width: int) -> str:
-        """The answer on one screen: audit, AUC and rejection by backbone and signal, ranks, similarity, throughput."""
+        """The answer on one screen: audit, AUC and rejection by backbone and signal, ranks, similarity, throughput.
+
+        Backbones whose card is no longer there stand last and have no rank; a line at the end says why.
+        """
         parts = [audit_line(self.tables[AUDIT])] if len(self.tables.get(AUDIT, ())) else []
-        tasks = set(self.shown["task"])
-        parts += [leaderboard_text(self.shown, width=width, task=task) for task in _ON_SCREEN if task in tasks]
+        shown = self.shown.iloc[self.frame["backbone"].isin(list(self.unranked)).argsort(kind="stable")]
+        tasks = set(shown["task"])
+        parts += [leaderboard_text(shown, width=width, task=task) for task in _ON_SCREEN if task in tasks]
         if "comparison" in self.tables:
             parts.append(ranks_text(self.content, width=width))
         if "similarity" in tasks:
-            cka = matrix(self.shown, "cka", where="all").map(lambda value: f"{value:.2f}")
+            cka = matrix(shown, "cka", where="all").map(lambda value: f"{value:.2f}")
             numbered = cka.set_axis([str(k + 1) for k in range(len(cka))], axis=1)
             numbered.index = pd.Index([f"{k + 1} {name}" for k, name in enumerate(cka.index)])
             parts.append("Debiased linear CKA, all test jets\n" + aligned(numbered, width=width))
         if "throughput" in tasks:
             parts.append(
                 "Throughput in jets per second, median of rounds (slowest to fastest)\n"
-                + aligned(throughput_cells(self.shown), width=width)
+                + aligned(throughput_cells(shown), width=width)
             )
+        parts += [f"{name}: {why}" for name, why in self.unranked.items()]
         return "\n\n".join(parts)
 
     def markdown(self) -> str:
@@ -218,8 +228,20 @@ def load_folder(folder: Path, *, again: str = "jetassay run SUITE") -> Results:
     )
 
 
-def render_results(suite: str, *, format: str, output: Path | None, width: int) -> str:  # noqa: A002 - the option's name
-    """The results as a table, CSV, JSON or parquet; gives the text to print."""
+def vanished_cards(results: Results) -> dict[str, str]:
+    """Backbones with scores that nobody here can embed again, and why."""
+    known = set(backbone_cards())
+    return {
+        name: f"there is no card '{name.partition('@')[0]}' any more; its scores are kept, and it is not ranked"
+        for name in dict.fromkeys(results.frame["backbone"].dropna())
+        if name and name.partition("@")[0] not in known
+    }
+
+
+def render_results(suite: str, *, format: str, output: Path | None, width: int, slim: bool = False) -> str:  # noqa: A002 - the option's name
+    """The results as a table, CSV, JSON or parquet; gives the text to print. slim: JSON of what a leaderboard needs."""
+    if slim and format != "json":
+        raise ConfigError("--slim goes with --format json")
     results = load_results(suite)
     if format == "parquet":
         if output is None:
@@ -230,9 +252,10 @@ def render_results(suite: str, *, format: str, output: Path | None, width: int) 
     if format == "csv":
         text = results.frame.to_csv(index=False).rstrip("\n")
     elif format == "json":
-        text = results.as_file().text()
+        file = results.as_file()
+        text = (file.slim() if slim else file).text()
     else:
-        text = results.table(width=width)
+        text = replace(results, unranked=vanished_cards(results)).table(width=width)
     if output is None:
         return text
     with whole_file(output) as path:

@@ -40,8 +40,9 @@ def section(content: Content) -> Section | None:
 
 
 def ranks_text(content: Content, *, width: int) -> str:
-    """The ranks as plain tables, at most `width` characters wide."""
+    """The ranks as plain tables, at most `width` characters wide; none of backbones that stand apart."""
     comparisons, ranks = content.tables["comparison"], content.tables["ranks"]
+    ranks = ranks[~ranks["backbone"].isin(list(content.unranked))]
     blocks = [
         f"Ranks by {name}\n{aligned(rank_cells(ranks, metric), width=width)}"
         for metric, name in METRICS.items()
