@@ -12,7 +12,7 @@ TORCH := sed -n '/^torch==/,/[^\\]$$/p' requirements.txt >.venv/torch.txt \
        || echo "the torch that pip finds is not in the lock; taking one that is"; } && rm -rf .venv/torch
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock audit-dependencies bench test test-slow test-services test-browser tracking-server lint ui throughput throughput-compare throughput-gates report docs train-mini clean
+.PHONY: help setup lock audit-dependencies bench test test-slow test-services test-browser screenshots tracking-server lint ui throughput throughput-compare throughput-gates report docs train-mini clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 26
@@ -49,8 +49,12 @@ test-services: $(READY)  ## many processes track into PostgreSQL and an S3-compa
 tracking-server: $(READY)  ## such a server on this machine until Ctrl-C, for trying out
 	@$(BIN)/python tests/services/tracking_server.py
 
-test-browser: $(READY)  ## the report page in a headless Chromium, where one is installed
+test-browser: $(READY)  ## report, documentation and MLflow's comparison in a headless Chromium
+	@command -v chromium || command -v chromium-browser || command -v google-chrome || { echo "make test-browser needs a Chromium: sudo apt-get install chromium"; exit 1; }
 	@$(BIN)/pytest -m browser tests/browser
+
+screenshots: $(READY)  ## docs/images: the report of SUITE and MLflow's comparison of its runs, as a browser shows them
+	@$(BIN)/python tests/browser/screenshots.py $(SUITE)
 
 lint: $(READY)  ## ruff and mypy
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

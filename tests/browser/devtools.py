@@ -1,6 +1,8 @@
 """A headless Chromium, driven through its DevTools protocol: what a page does, says and asks the network for."""
 
 import asyncio
+import base64
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -12,6 +14,8 @@ FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--remote-debugging-port=0",
 )  # fmt: skip
 PATIENCE_S = 20
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+INSTALL = "no Chromium on this machine: sudo apt-get install chromium (Debian, Ubuntu), or put one on the PATH"
 
 
 class Browser:
@@ -57,9 +61,13 @@ class Browser:
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
-    def open(self, path, *, width=1280):
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
-        for address in ("about:blank", path.as_uri()):  # away first, so that every event after it is this page's own
+    def open(self, page, *, width=1280, height=900):
+        """page: a file, or an address."""
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        for address in (
+            "about:blank",
+            page.as_uri() if isinstance(page, Path) else page,
+        ):  # away first, so that every event after it is this page's own
             self.events.clear()
             self.call("Page.navigate", url=address)
             self._runner.run(asyncio.wait_for(self._reported("Page.loadEventFired"), PATIENCE_S))
@@ -68,6 +76,19 @@ class Browser:
     async def _reported(self, method):
         while not any(each["method"] == method for each in self.events):
             self.events.append(await self._socket.receive_json())
+
+    def wait_for(self, condition, *, seconds):
+        """Until the expression is true in the page; the page's text is in the error where it never is."""
+        end = time.monotonic() + seconds
+        while not self.js(condition):
+            assert time.monotonic() < end, (
+                f"never true: {condition}; the page says: {self.js('document.body.innerText')}"
+            )
+            time.sleep(0.2)
+
+    def screenshot(self):
+        """What is seen, PNG."""
+        return base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"])
 
     def press(self, key, code):
         for kind, text in (("keyDown", "\r"), ("keyUp", "")):

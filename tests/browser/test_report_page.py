@@ -3,11 +3,11 @@
 import csv
 import io
 import json
-import shutil
 
+import numpy as np
 import pandas as pd
+import PIL.Image
 import pytest
-from devtools import Browser
 from matplotlib import pyplot as plt
 
 from jetassay.report import page as module
@@ -18,7 +18,6 @@ from jetassay.report.pointing import link
 from jetassay.tasks.score import COLUMNS
 
 pytestmark = pytest.mark.browser
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 CELLS = pd.DataFrame(
     {
@@ -46,20 +45,19 @@ def dots():
     return figure
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    if CHROMIUM is None:
-        pytest.skip("no chromium on this machine: apt-get install chromium")
-    opened = Browser(CHROMIUM, tmp_path_factory.mktemp("profile"))
-    yield opened
-    opened.close()
+def heat():
+    figure, axes = plt.subplots(figsize=(3, 2))
+    axes.imshow([[0, 1], [2, 3]], cmap="cividis")
+    return figure
 
 
 @pytest.fixture
 def page(browser, tmp_path, monkeypatch):
     table = Table(CELLS, "backbone", title="Made up", groups=GROUPS)
     more = Table(CELLS, "row", title="More", folded=True)
-    part = Section("A section", (table, Figure("line", line), more, Figure("dots", dots), Pointed(JETS)))
+    part = Section(
+        "A section", (table, Figure("line", line), more, Figure("heat", heat), Figure("dots", dots), Pointed(JETS))
+    )
     monkeypatch.setattr(module, "sections", lambda content: (part,))
     content = Content(
         frame=pd.DataFrame(columns=list(COLUMNS)), tables={}, counts=pd.DataFrame(), provenance={}, protocol=""
@@ -117,6 +115,35 @@ def test_a_chosen_theme_colours_the_page_and_outlives_it(browser, page):
         assert browser.js("document.querySelector('.theme select').value") == theme
         assert (browser.js(colour) == "rgb(255, 255, 255)") is light
     assert browser.js("document.cookie") == ""
+
+
+def pixels(browser, image):
+    """RGB of the screen at the corner of an image, and the darkest and the lightest in it."""
+    place = browser.js(
+        f"(i => {{ i.scrollIntoView({{behavior: 'instant', block: 'center'}}); const r = i.getBoundingClientRect();"
+        f" return [r.left, r.top, r.width, r.height] }})({image})"
+    )
+    left, top, width, height = (round(each) for each in place)
+    with PIL.Image.open(io.BytesIO(browser.screenshot())) as seen:
+        part = np.asarray(seen.convert("RGB"))[top + 8 : top + height - 8, left + 8 : left + width - 8].astype(int)
+    return part[0, 0], part.min(axis=(0, 1)), part.max(axis=(0, 1)), {tuple(each) for each in part.reshape(-1, 3)}
+
+
+def test_in_the_dark_a_figure_has_a_dark_ground_light_ink_and_its_colours_and_a_colour_scale_keeps_its_way(
+    browser, page
+):
+    browser.js("setTheme('dark'), document.querySelectorAll('img').length")
+    ground, _, lightest, colours = pixels(browser, "document.querySelector('figure img')")
+    assert ground.max() < 30
+    assert lightest.min() > 200  # of ticks and numbers
+    blue = min(abs(np.array(each) - (58, 146, 228)).max() for each in colours)  # matplotlib's first, #1f77b4
+    assert blue < 40
+    ground, *_ = pixels(browser, "document.querySelector('img.scale')")
+    assert ground.min() > 200
+    browser.js("setTheme('light')")
+    ground, darkest, _, _ = pixels(browser, "document.querySelector('figure img')")
+    assert ground.min() == 255
+    assert darkest.max() < 50
 
 
 def test_a_table_comes_away_as_csv_with_its_groups(browser, page):

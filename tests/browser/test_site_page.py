@@ -1,16 +1,13 @@
 """The documentation from a disk, in a headless Chromium: no network, nothing on the console, and search finds."""
 
-import shutil
 import subprocess
 import sys
 
 import pytest
-from devtools import Browser
 
 from jetassay.places import project_root
 
 pytestmark = pytest.mark.browser
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SEARCH = """new Promise(async done => {
     const box = document.querySelector('#__search'), query = document.querySelector('[data-md-component=search-query]');
     query.focus();
@@ -33,15 +30,6 @@ def site(tmp_path_factory):
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(output)]
     subprocess.run(command, cwd=project_root(), check=True, capture_output=True)
     return output
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    if CHROMIUM is None:
-        pytest.skip("no chromium on this machine: apt-get install chromium")
-    opened = Browser(CHROMIUM, tmp_path_factory.mktemp("profile"))
-    yield opened
-    opened.close()
 
 
 @pytest.mark.parametrize("page", ["index.html", "protocol.html", "api/metrics.html"])

@@ -67,7 +67,7 @@ def test_another_layout_of_the_same_content_is_no_change(written, file):
         (lambda _: "", "half-written"),
         (lambda _: "[1]", "no file of `jetassay results"),
         (lambda _: '{"name": "a package"}', "no file of `jetassay results"),
-        (lambda _: '{"schema": 1, "scores": []}', f"schema 1, this version reads {FILE_VERSION}; write it again"),
+        (lambda _: '{"schema": 1, "scores": []}', f"schema 1, this version reads 2 and {FILE_VERSION}; write it again"),
         (lambda _: '{"schema": 99, "scores": []}', "take a newer jetassay"),
         (lambda text: text.replace("123.4", "NaN"), "no number that a result can have"),
     ],

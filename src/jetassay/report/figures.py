@@ -131,10 +131,16 @@ def _dots(
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A drawn figure: a PNG, and `x y jet` of its points that stand for jets, as `pointing.points` gives them."""
+    """A drawn figure.
+
+    png:    the file
+    points: `x y jet` of its points that stand for jets, as `pointing.points` gives them
+    scale:  whether colours stand for numbers, so that a page may not turn their lightness round
+    """
 
     png: bytes
     points: str = ""
+    scale: bool = False
 
 
 def picture(figure: "Figure", *, dpi: int = DPI) -> Picture:
@@ -147,7 +153,7 @@ def picture(figure: "Figure", *, dpi: int = DPI) -> Picture:
     from PIL import Image
 
     drawn, small = BytesIO(), BytesIO()
-    box, found = None, ""
+    box, found, scale = None, "", _has_scale(figure)
     if has_points(figure):  # only where the place of what is saved matters: this draws everything once more
         figure.draw_without_rendering()
         box = figure.get_tightbbox().padded(_PADDING)
@@ -157,4 +163,8 @@ def picture(figure: "Figure", *, dpi: int = DPI) -> Picture:
     with Image.open(drawn) as image:
         quantized = image.convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE)
         quantized.save(small, format="png", optimize=True, dpi=(dpi, dpi))
-    return Picture(small.getvalue(), found)
+    return Picture(small.getvalue(), found, scale)
+
+
+def _has_scale(figure: "Figure") -> bool:
+    return any(part.get_array() is not None for axes in figure.axes for part in (*axes.images, *axes.collections))

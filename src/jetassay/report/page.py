@@ -19,8 +19,9 @@ from jetassay.report.sections.provenance import flat
 from jetassay.whole_files import whole_file
 
 _CSS_DPI = 96
-_STYLE, _TABLES, _POINTER = (
-    Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("page.css", "page.js", "pointer.js")
+_STYLE, _TABLES, _POINTER, _FILTER = (
+    Path(__file__).with_name(name).read_text(encoding="utf-8")
+    for name in ("page.css", "page.js", "pointer.js", "dark.svg")
 )
 _SCRIPT = f"{_TABLES}\n{_POINTER}"
 """Both stand inside the page, and their hashes in its policy: nothing else runs, and nothing is requested."""
@@ -68,7 +69,7 @@ def document(
         f"<!doctype html><html lang=en><head><meta charset=utf-8>"
         f'<meta http-equiv=Content-Security-Policy content="{_policy()}"><title>{html.escape(title)}</title>'
         f'<meta name=viewport content="width=device-width"><link rel=icon href="data:,">'
-        f"<style>{_STYLE}</style><script>{_SCRIPT}</script></head><body>{''.join(parts)}</body></html>"
+        f"<style>{_STYLE}</style><script>{_SCRIPT}</script></head><body>{_FILTER}{''.join(parts)}</body></html>"
     )
 
 
@@ -164,4 +165,7 @@ def _figure(figure: Figure, drawn: Picture | Gap) -> str:
     caption = f"<figcaption>{html.escape(figure.caption)}</figcaption>" if figure.caption else ""
     alt = html.escape(figure.caption or figure.name.replace("_", " "))
     points = f' data-points="{drawn.points}"' if drawn.points else ""
-    return f'<figure><img alt="{alt}" width={width}{points} src="data:image/png;base64,{data}">{caption}</figure>'
+    scale = " class=scale" if drawn.scale else ""
+    return (
+        f'<figure><img alt="{alt}" width={width}{scale}{points} src="data:image/png;base64,{data}">{caption}</figure>'
+    )

@@ -40,9 +40,9 @@ def section(content: Content) -> Section | None:
     blocks: list[Block] = [
         Text(
             "Constituents around the jet's axis, pseudorapidity across and azimuth up. Area: share of the jet's pT. "
-            "Shape: kind. Filled: charged, the darker the further its track is from the beam line; hollow: neutral. "
-            "Beside: logits of the linear probes of the signal that the row names, above 0 for signal; the one in "
-            "bold chose the jet.",
+            "Shape: kind. Filled: charged, in the colour above of how far its track is from the beam line; hollow: "
+            "neutral. Beside: logits of the linear probes of the signal that the row names, above 0 for signal; the "
+            "one in bold chose the jet.",
             "note",
         )
     ]
