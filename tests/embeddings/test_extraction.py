@@ -1,5 +1,6 @@
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import torch
 from jetassay.backbones.protocol import Output
 from jetassay.embeddings.batching import Batching
 from jetassay.embeddings.extraction import embed_unit, embed_units
+from jetassay.embeddings.threads import one_thread_per_operator, prompt_turns
 from jetassay.embeddings.units import Reading, embedding_recipe, plan
 from jetassay.errors import DataError, NotFiniteError
 from jetassay.features.inputs import compute_inputs
@@ -178,6 +180,46 @@ def test_thread_settings_are_one_inside_and_untouched_outside(make_backbone, uni
         torch.set_num_threads(before)
     assert seen == {(1, 1e-4)}
     assert sys.getswitchinterval() == turns
+
+
+@pytest.mark.parametrize(
+    ("setting", "read", "inside"),
+    [(one_thread_per_operator, torch.get_num_threads, 1), (prompt_turns, sys.getswitchinterval, 1e-4)],
+    ids=["operators", "turns"],
+)
+def test_two_threads_that_change_a_setting_at_once_leave_it_as_it_was(setting, read, inside):
+    def at_present():
+        """As a thread that begins now finds it."""
+        with ThreadPoolExecutor(1) as fresh:
+            return fresh.submit(read).result()
+
+    first_in, first_out, seen = threading.Event(), threading.Event(), []
+
+    def first():
+        with setting():
+            first_in.set()
+            first_out.wait(0.2)  # the second asks meanwhile
+
+    def second():
+        with setting():
+            first_out.set()
+            one.join()
+            seen.append(at_present())
+
+    torch_before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        before = at_present()
+        one, two = threading.Thread(target=first), threading.Thread(target=second)
+        one.start()
+        first_in.wait()
+        two.start()
+        two.join()
+        after = at_present()
+    finally:
+        torch.set_num_threads(torch_before)
+    assert seen == [pytest.approx(inside)]
+    assert after == before
 
 
 def test_nan_that_the_backbone_itself_finds_is_named_with_the_jets(make_backbone, units):
