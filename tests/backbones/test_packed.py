@@ -1,5 +1,7 @@
 """The packed Particle Transformer against the readable one, which is the definition."""
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 import torch
@@ -78,6 +80,32 @@ def test_in_float64_it_equals_the_readable_network_to_rounding(module, make_batc
 
 
 FORMS_OF = {form["num_classes"]: form for form in FORMS.values()}
+
+
+def test_later_changes_of_the_module_do_not_reach_it(module, make_batch):
+    twin, jets = deepcopy(module), pad(make_batch([12, 3]))
+    form = twin.packed(torch.float32)
+    with torch.inference_mode():
+        before = form(jets.features, jets.p4, jets.mask)
+        for parameter in twin.parameters():
+            parameter.zero_()
+        twin.train()
+        after = form(jets.features, jets.p4, jets.mask)
+    assert largest_difference(after, before) == 0
+
+
+def test_a_float32_network_packed_in_float64_is_the_float64_network(module, make_batch):
+    batch = make_batch([30, 30, 7, 1])
+    found, expected = (packed(each, batch, dtype=torch.float64) for each in (module, deepcopy(module).double()))
+    assert {each.dtype for each in found} == {torch.float64}
+    assert largest_difference(found, expected) == 0
+
+
+def test_a_layer_of_another_kind_is_not_passed_over(module):
+    twin = deepcopy(module)
+    twin.blocks[0] = torch.nn.Identity()
+    with pytest.raises(AssertionError):
+        twin.packed(torch.float32)
 
 
 def test_bfloat16_stays_near(module, make_batch):

@@ -16,12 +16,13 @@ Kinematics and features have one column a pair: gathers and logarithms are fast 
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from jetassay.backbones.dense import masked_mean
@@ -48,7 +49,8 @@ _PROCESSOR, _ACCELERATOR = Sizes(1024, 3072, 1024), Sizes(1 << 16, 1 << 21, 1 <<
 class PackedTransformer:
     """A `ParticleTransformer` ready to embed; a copy, which later changes of the module do not reach.
 
-    dtype: of the matrix products: float32, float64, or bfloat16; with bfloat16 all the rest is in float32
+    dtype: of the matrix products: float32, float64, or bfloat16; with bfloat16 all the rest is in float32, but for what
+        stands between two products (activations, and the normalisation inside a feed-forward net)
     sizes: what is worked on at once; what suits the device of the module where none are given
 
     `rows` is how many constituents a rectangle should have for speed; any number is right.
@@ -63,18 +65,17 @@ class PackedTransformer:
         self.rows = sizes.rows
         self._embed = _PackedEmbed(module.embed, dtype, rest)
         self._bias = _PackedPairs(module.pair_embed, dtype, rest, at_once=sizes.pairs)
-        self._blocks = [
-            _PackedBlock(block, dtype, rest, at_once=sizes.feed) for block in module.blocks if isinstance(block, Block)
-        ]
-        self._readers = [
-            _PackedReader(block, rest, at_once=sizes.feed) for block in module.cls_blocks if isinstance(block, Block)
-        ]
+        self._blocks = [_PackedBlock(block, dtype, rest, at_once=sizes.feed) for block in _blocks(module.blocks)]
+        self._readers = [_PackedReader(block, rest, at_once=sizes.feed) for block in _blocks(module.cls_blocks)]
         self._token = module.cls_token.detach().to(rest, copy=True).squeeze(0)
         self._norm = Norm.of(module.norm, rest)
-        self._classifier = module.fc
+        self._classifier = deepcopy(module.fc).to(rest).eval()
 
     def __call__(self, features: Tensor, p4: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Embedding (J, D) and logits (J, K) of J jets; arguments as those of the module."""
+        """Embedding (J, D) and logits (J, K) of J jets; arguments as those of the module.
+
+        Padded slots must hold finite numbers, as `pad` leaves them: they are read, and weigh nothing.
+        """
         for tokens in self._encode(features, p4, mask):  # noqa: B007 - only the last, and no other kept
             pass
         for token in self._read(tokens, mask):  # noqa: B007
@@ -273,6 +274,13 @@ class _PackedReader:
         mixture = torch.bmm(logits.softmax(dim=-1), context)
         value = torch.einsum("jhd,hcd->jhc", mixture, self._value).flatten(1) + self._value_bias
         return self._feed(token + self._after(self._out(value)))
+
+
+def _blocks(layers: Iterable[nn.Module]) -> list[Block]:
+    """The layers as what they are; one that is something else must not be passed over."""
+    found = [layer for layer in layers if isinstance(layer, Block)]
+    assert len(found) == len(list(layers))
+    return found
 
 
 def _of_heads(block: Block) -> Tensor:
