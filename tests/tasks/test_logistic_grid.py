@@ -1,10 +1,11 @@
+import re
 import tracemalloc
 
 import numpy as np
 import pytest
 
 from jetassay.errors import ConvergenceError, DataError
-from jetassay.tasks import logistic_grid, passes
+from jetassay.tasks import descent, logistic_grid, passes
 from jetassay.tasks.logistic import GRADIENT_NORM, fit_path
 from jetassay.tasks.logistic_grid import fit_grids, validation_losses
 from jetassay.tasks.passes import Labels
@@ -145,6 +146,41 @@ def test_jets_that_cannot_be_fitted_stop_their_own_signal_only():
     assert isinstance(found[2], DataError)
     assert found[1].fits
     assert found[4].fits
+
+
+@pytest.mark.parametrize("label", [2, 3], ids=["another-signal", "of-no-part"])
+@pytest.mark.parametrize("whole", [True, False], ids=["whole", "sampled"])
+def test_jets_of_other_labels_far_away_move_no_fit(monkeypatch, label, whole):
+    if not whole:
+        monkeypatch.setattr(logistic_grid, "SAMPLE", 60)
+    clean, train = table(jets=2000), table(jets=2000)
+    train.embedding[np.flatnonzero(train.labels == label)[0], 5] = 1e20
+    expected, found = fit(clean, signals=(2, 1)), fit(train, signals=(2, 1))
+    assert found[1].standardisation.scale == pytest.approx(expected[1].standardisation.scale, rel=1e-10)
+    losses = [
+        validation_losses(train, {s: each[s] for s in (2, 1)}, background=BACKGROUND) for each in (found, expected)
+    ]
+    assert losses[0][1] == pytest.approx(losses[1][1], rel=1e-6)
+    for one, other in zip(found[1].fits, expected[1].fits, strict=True):
+        features, _ = own_jets(clean, 1, expected[1].standardisation)
+        assert np.abs(features @ (one.coefficients - other.coefficients)).max() < 1e-5 + 2e-8 / one.penalty
+
+
+@pytest.mark.usefixtures("small_samples")
+@pytest.mark.parametrize(("stale", "call"), [(7, 1), (0, 13)], ids=["of-the-sample", "of-all-jets"])
+def test_a_hessian_that_cannot_be_used_stops_its_own_signal_only(monkeypatch, stale, call):
+    calls = []
+
+    class Counted(descent.Descent):
+        def curve(self, hessian):
+            calls.append(1)
+            super().curve(-hessian if len(calls) == call else hessian)
+
+    monkeypatch.setattr(logistic_grid, "Descent", Counted)
+    monkeypatch.setattr(logistic_grid, "_STALE", stale)
+    found = fit(table(separation=8.0))
+    assert [type(found[signal]) for signal in SIGNALS] == [ConvergenceError, logistic_grid.Grid, logistic_grid.Grid]
+    assert re.search(r"penalty (1|0\.01): the Hessian is not positive", str(found[1]))
 
 
 def test_a_fit_that_ends_early_is_an_error(monkeypatch):

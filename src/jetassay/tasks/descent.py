@@ -25,14 +25,17 @@ class Descent:
     point, norm: the lowest point so far, and the largest component of the gradient there
     trial: where the function is to be evaluated next; None where no step lowers it
     evaluations, since_curved: so far, and since a Hessian was given
+    moved: whether the last trial was gone to
+    ridge: float64 (P,), as given
     """
 
     def __init__(self, point: FloatArray, *, loss: float, gradient: FloatArray, ridge: FloatArray) -> None:
-        self._ridge = ridge
+        self.ridge = ridge
         self.point, self._value, self._slope = point, *self._with_ridge(point, loss, gradient)
         self._pairs: list[tuple[FloatArray, FloatArray, float]] = []
         self._length = 1.0
         self.evaluations = self.since_curved = 0
+        self.moved = True
         self.trial: FloatArray | None = point
 
     @property
@@ -42,7 +45,7 @@ class Descent:
 
     def curve(self, hessian: FloatArray) -> None:
         """Go on with the Hessian (P, P) of f at or near `point`. Raises `LinAlgError` where it is not convex."""
-        self._factor = linalg.cho_factor(hessian + np.diag(self._ridge), overwrite_a=True)
+        self._factor = linalg.cho_factor(hessian + np.diag(self.ridge), overwrite_a=True)
         self._pairs.clear()
         self.since_curved = 0
         self._aim()
@@ -57,7 +60,8 @@ class Descent:
         expected = float(self._slope @ step)
         fell = value <= self._value + _LEAST_SLOPE_SHARE * expected
         level = value <= self._value + _ROUNDING * abs(self._value)
-        if fell or (level and abs(slope @ step) <= _MOST_SLOPE_LEFT * abs(expected)):
+        self.moved = fell or (level and abs(float(slope @ step)) <= _MOST_SLOPE_LEFT * abs(expected))
+        if self.moved:
             change = slope - self._slope
             if (along := float(step @ change)) > 0:
                 self._pairs = [*self._pairs[1 - _PAIRS :], (step, change, 1 / along)]
@@ -82,4 +86,4 @@ class Descent:
         self.trial = self.point - self._length * rest
 
     def _with_ridge(self, point: FloatArray, loss: float, gradient: FloatArray) -> tuple[float, FloatArray]:
-        return loss + float(self._ridge @ point**2) / 2, gradient + self._ridge * point
+        return loss + float(self.ridge @ point**2) / 2, gradient + self.ridge * point

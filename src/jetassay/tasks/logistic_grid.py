@@ -11,8 +11,9 @@ Memory does not grow with the jets but for their labels: chunks, sums, and the s
 class, or the `SHARE`-th part of it up to `MOST_SAMPLED`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +73,26 @@ class _Signal:
     def standard_hessian(self, hessian: FloatArray) -> FloatArray:
         return self.standard(self.standard(hessian).T)
 
+    def begin(self, found: Found, penalties: Sequence[float]) -> None:
+        """A descent for each penalty, from the sample's point that is lowest on all jets, of which `found` is."""
+        gradients = self.standard(found.gradients)
+        squares = [float(point.parameters[:-1] @ point.parameters[:-1]) for point in self.sample]
+        for penalty in penalties:
+            best = int(np.argmin(found.losses + penalty / 2 * np.array(squares)))
+            point = self.sample[best]
+            ridge = np.append(np.full(len(point.parameters) - 1, penalty), 0.0)
+            loss, gradient = float(found.losses[best]), gradients[:, best]
+            self.descents.append(Descent(point.parameters, loss=loss, gradient=gradient, ridge=ridge))
+            _curve(self.descents[-1], point.hessian)
+
+    def take(self, found: Found, still: Sequence[int]) -> None:
+        """Let the descents `still`, in this order, go where `found` is of."""
+        gradients = self.standard(found.gradients)
+        for place, k in enumerate(still):
+            self.descents[k].take(float(found.losses[place]), gradients[:, place])
+            if place in found.hessians and self.descents[k].moved:  # else it is that of a point too far away
+                _curve(self.descents[k], self.standard_hessian(found.hessians[place]))
+
 
 def fit_grids(
     train: Labels, *, signals: Sequence[int], background: int, penalties: Sequence[float]
@@ -109,7 +130,7 @@ def _fit_grids(
 
 def validation_losses(held: Labels, grids: Mapping[int, Grid], *, background: int) -> Mapping[int, FloatArray]:
     """Mean -ln p of the true class, both classes weighing one half, of each signal and penalty; NaN for NaN jets."""
-    shift = next(iter(grids.values())).standardisation.mean
+    shift = held.middle()
     points = {s: parameters_of(grid.standardisation, grid.points, shift=shift) for s, grid in grids.items()}
     with np.errstate(invalid="ignore"):
         found = evaluate(held, Wanted(points, {}), background=background, shift=shift, slopes=False)
@@ -161,45 +182,37 @@ def _descend(
         signal: each.raw(np.stack([one.parameters for one in each.sample], axis=1)) for signal, each in going.items()
     }
     results = evaluate(train, Wanted(first, {}), background=background, shift=shift)
-    for signal, each in going.items():
-        each.descents = _lowest_starts(each, results[signal], penalties)
+    found |= _each(going, lambda signal: going[signal].begin(results[signal], penalties))
     for passes in range(1, _MOST_PASSES):
-        for signal, each in list(going.items()):
-            try:
-                grid = _finished(each, penalties, jets=jets[signal], passes=passes)
-            except ConvergenceError as error:
-                found[signal] = error
-                del going[signal]
-                continue
-            if grid is not None:
-                found[signal] = grid
-                del going[signal]
+        found |= _each(going, partial(_finished, going, jets=jets, passes=passes))
         if not going:
             return found
-        _one_pass(train, going, background=background, shift=shift)
+        found |= _one_pass(train, going, background=background, shift=shift)
     for signal, each in going.items():
-        norm = max(one.norm for one in each.descents)
-        found[signal] = not_converged(penalties[-1], norm, f"{_MOST_PASSES} passes over the jets were not enough")
+        worst = max(each.descents, key=lambda one: one.norm)
+        reason = f"{_MOST_PASSES} passes over the jets were not enough"
+        found[signal] = not_converged(worst.ridge[0], worst.norm, reason)
     return found
 
 
-def _lowest_starts(signal: _Signal, found: Found, penalties: Sequence[float]) -> list[Descent]:
-    """A descent for each penalty, from the sample's point that is lowest on all jets."""
-    gradients = signal.standard(found.gradients)
-    squares = [float(point.parameters[:-1] @ point.parameters[:-1]) for point in signal.sample]
-    descents = []
-    for penalty in penalties:
-        best = int(np.argmin(found.losses + penalty / 2 * np.array(squares)))
-        point = signal.sample[best]
-        ridge = np.append(np.full(len(point.parameters) - 1, penalty), 0.0)
-        loss, gradient = float(found.losses[best]), gradients[:, best]
-        descents.append(Descent(point.parameters, loss=loss, gradient=gradient, ridge=ridge))
-        _curve(descents[-1], point.hessian, penalty)
-    return descents
+def _each(going: dict[int, _Signal], step: Callable[[int], Grid | None]) -> dict[int, Grid | JetAssayError]:
+    """Take a step of every signal; what gives its grid or cannot go on is given back, and is no longer going."""
+    found: dict[int, Grid | JetAssayError] = {}
+    for signal in list(going):
+        try:
+            end: Grid | JetAssayError | None = step(signal)
+        except ConvergenceError as error:
+            end = error
+        if end is not None:
+            found[signal] = end
+            del going[signal]
+    return found
 
 
-def _one_pass(train: Labels, going: Mapping[int, _Signal], *, background: int, shift: FloatArray) -> None:
-    """Evaluate every open fit where it wants to go, and let it go there."""
+def _one_pass(
+    train: Labels, going: dict[int, _Signal], *, background: int, shift: FloatArray
+) -> dict[int, Grid | JetAssayError]:
+    """Evaluate every open fit where it wants to go, and let it go there; gives the signals that cannot."""
     still = {s: [k for k, one in enumerate(each.descents) if one.norm > GRADIENT_NORM] for s, each in going.items()}
     points, curved = {}, {}
     for signal, each in going.items():
@@ -207,13 +220,7 @@ def _one_pass(train: Labels, going: Mapping[int, _Signal], *, background: int, s
         points[signal] = each.raw(np.stack([trial for trial in trials if trial is not None], axis=1))
         curved[signal] = tuple(place for place, k in enumerate(still[signal]) if _served_badly(each.descents[k]))
     results = evaluate(train, Wanted(points, curved), background=background, shift=shift)
-    for signal, each in going.items():
-        gradients = each.standard(results[signal].gradients)
-        for place, k in enumerate(still[signal]):
-            descent = each.descents[k]
-            descent.take(float(results[signal].losses[place]), gradients[:, place])
-            if place in results[signal].hessians:
-                _curve(descent, each.standard_hessian(results[signal].hessians[place]), float("nan"))
+    return _each(going, lambda signal: going[signal].take(results[signal], still[signal]))
 
 
 def _served_badly(descent: Descent) -> bool:
@@ -221,29 +228,25 @@ def _served_badly(descent: Descent) -> bool:
     return descent.since_curved >= _STALE and descent.norm > _FAR * GRADIENT_NORM
 
 
-def _curve(descent: Descent, hessian: FloatArray, penalty: float) -> None:
+def _curve(descent: Descent, hessian: FloatArray) -> None:
     try:
         descent.curve(hessian)
     except linalg.LinAlgError as error:
-        raise not_converged(penalty, descent.norm, "the Hessian is not positive definite in float64") from error
+        reason = "the Hessian is not positive definite in float64"
+        raise not_converged(descent.ridge[0], descent.norm, reason) from error
 
 
-def _finished(signal: _Signal, penalties: Sequence[float], *, jets: int, passes: int) -> Grid | None:
+def _finished(going: Mapping[int, _Signal], signal: int, *, jets: Mapping[int, int], passes: int) -> Grid | None:
     """The grid where every fit has converged. Raises `ConvergenceError` where one cannot."""
-    still = False
-    for descent, penalty in zip(signal.descents, penalties, strict=True):
-        if descent.norm <= GRADIENT_NORM:
-            continue
-        if descent.trial is None:
-            raise not_converged(penalty, descent.norm, "no step lowers the objective")
-        still = True
+    descents = going[signal].descents
+    still = [one for one in descents if one.norm > GRADIENT_NORM]
+    for one in still:
+        if one.trial is None:
+            raise not_converged(one.ridge[0], one.norm, "no step lowers the objective")
     if still:
         return None
-    fits = [
-        _fit(one.point, penalty, one.norm, one.evaluations)
-        for one, penalty in zip(signal.descents, penalties, strict=True)
-    ]
-    return Grid(signal.standardisation, tuple(fits), jets, passes)
+    fits = [_fit(one.point, float(one.ridge[0]), one.norm, one.evaluations) for one in descents]
+    return Grid(going[signal].standardisation, tuple(fits), jets[signal], passes)
 
 
 def _fit(parameters: FloatArray, penalty: float, norm: float, steps: int) -> Fit:

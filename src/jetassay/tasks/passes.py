@@ -26,6 +26,7 @@ Sums = Mapping[Any, tuple[FloatArray, ...]]
 SEGMENTS = 8
 CHUNK = 4096  # jets in float64 at once: 4 MiB at 128 columns
 _WORTH_THREADS = 1 << 16  # jets of a pass that is shared out to all cores
+_FEW = 512  # jets that say where most lie
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,13 @@ class Labels:
         """At most so many rows of a label, evenly spread over all of them; int64, rising."""
         found = np.flatnonzero(self.labels == label)
         return found[np.linspace(0, len(found) - 1, min(len(found), most)).astype(np.int64)]
+
+    def middle(self) -> FloatArray:
+        """The median of some jets, evenly spread over all, float64 (D,): near most of them, however far a few lie."""
+        rows = np.linspace(0, len(self) - 1, min(len(self), _FEW)).astype(np.int64)
+        some = self.embedding[rows].astype(np.float64)
+        finite = some[np.isfinite(some).all(axis=1)]
+        return np.asarray(np.median(finite, axis=0)) if len(finite) else np.zeros(some.shape[1])
 
     def sums(self, work: Callable[[int, FloatArray], tuple[FloatArray, ...]], *, of: frozenset[int]) -> Sums:
         """For each label of `of`, the sums over chunks of what `work` gives for a label and jets of it, float64."""
@@ -106,9 +114,7 @@ class Moments:
     @classmethod
     def of(cls, table: Labels, labels: frozenset[int]) -> "Moments":
         """One pass. A sum is NaN or infinite where, and only where, a jet of that label is."""
-        head = table.embedding[:CHUNK].astype(np.float64)
-        finite = head[np.isfinite(head).all(axis=1)]
-        shift = finite.mean(axis=0) if len(finite) else np.zeros(head.shape[1])
+        shift = table.middle()
 
         def work(_: int, rows: FloatArray) -> tuple[FloatArray, ...]:
             with np.errstate(invalid="ignore"):  # of the thread that it runs on
