@@ -12,7 +12,7 @@ TORCH := sed -n '/^torch==/,/[^\\]$$/p' requirements.txt >.venv/torch.txt \
        || echo "the torch that pip finds is not in the lock; taking one that is"; } && rm -rf .venv/torch
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock audit-dependencies bench test test-slow test-services test-browser screenshots tracking-server lint ui throughput throughput-compare throughput-gates report docs train-mini clean
+.PHONY: help setup lock audit-dependencies bench test test-slow test-services test-browser screenshots tracking-server lint ui throughput throughput-compare throughput-gates report docs train-mini clean crash-test
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 26
@@ -55,6 +55,9 @@ test-browser: $(READY)  ## report, documentation and MLflow's comparison in a he
 
 screenshots: $(READY)  ## docs/images: the report of SUITE and MLflow's comparison of its runs, as a browser shows them
 	@$(BIN)/python tests/browser/screenshots.py $(SUITE)
+
+crash-test: $(READY)  ## kill, fill, replace, run again: faults of every kind against a small suite, some minutes
+	@$(BIN)/python tests/crash
 
 lint: $(READY)  ## ruff and mypy
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

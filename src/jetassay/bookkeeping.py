@@ -205,6 +205,7 @@ def track(
         ),
         description=results.markdown(),
     )
+    outbox.tidy()
     try:
         recorded = opened.record(record)
     except TrackingError as error:

@@ -8,6 +8,7 @@ from jetassay.auditing import audit_all, outcome_of, require_no_leak
 from jetassay.bookkeeping import Clock, count_jets, provenance_of, settings_digest, track, warn_of_seen_jets
 from jetassay.errors import ConfigError
 from jetassay.layering import embed_layers, layered
+from jetassay.places import workspace
 from jetassay.progress import Reporter
 from jetassay.report.results import Results
 from jetassay.scoring import results_of, score_all
@@ -17,6 +18,7 @@ from jetassay.suite import Suite
 from jetassay.tasks.further import require_tasks
 from jetassay.tasks.score import Outcome
 from jetassay.varying import embed_variations
+from jetassay.whole_files import temporary_files_in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +59,7 @@ def run_suite(suite: Suite, *, device: str = "cpu", reporter: Reporter) -> Suite
 
     clock = Clock()
     require_tasks(suite.chosen)
-    with stoppable(lambda: clock.kept(suite.name)):
+    with stoppable(lambda: clock.kept(suite.name)), temporary_files_in(workspace()):
         with clock("backbones"):
             backbones = load_backbones(suite, device=device, reporter=reporter)
             layered(suite, backbones)

@@ -50,5 +50,7 @@ LEFT_OUT = {
     "curl -H 'Content-Type: application/json' --data @jets.json localhost:5001/invocations": SERVES,
     "pip install ./jetassay-example": PLUGIN,
     "python -m benchmarks.coverage": LONG,
+    "python tests/crash --short": LONG,
+    "python tests/crash --only SIGTERM --count 20 --seed 7": LONG,
     "python benchmarks/statistics_cost.py default": LONG,
 }

@@ -74,7 +74,7 @@ def require_known(command: str) -> None:
         require_target(words[1:])
     elif program == "python":
         script = words[2].replace(".", "/") + ".py" if words[1] == "-m" else words[1]
-        assert (project_root() / script).is_file(), f"{command}: there is no {script}"
+        assert (project_root() / script).exists(), f"{command}: there is no {script}"
 
 
 def _redirected(words: list[str]) -> tuple[list[str], Path | None]:

@@ -1,3 +1,4 @@
+import json
 import signal
 import subprocess
 import sys
@@ -308,3 +309,19 @@ def test_a_table_and_an_embedding_that_disagree_are_never_joined(embed, backbone
     monkeypatch.setattr(np, "array_equal", lambda *_: False)
     with pytest.raises(StoreError, match="different entries"):
         next(iter(stream_dataset(backbone, dataset, store=store, batching=small)))
+
+
+def test_jets_of_a_file_that_was_replaced_are_never_stored_under_the_old_ones_name(embed, dataset, store):
+    first, *_, other = sorted(dataset.files, key=lambda file: file.entries)
+    content = other.path.read_bytes()
+    before = first.path.read_bytes()
+    try:
+        first.path.write_bytes(content)
+        with pytest.raises(DataError, match="changed or was replaced during the run"):
+            embed()
+    finally:
+        first.path.write_bytes(before)
+    assert not any(
+        json.loads(pq.read_metadata(path).metadata[b"jetassay"])["description"]["file"] == first.digest
+        for path in shards(store)
+    )

@@ -177,6 +177,17 @@ def test_a_file_that_changes_while_it_is_read_is_an_error(make_sample, root_file
         open_dataset("mine", path, schema="jetclass")
 
 
+def test_a_file_that_was_replaced_since_its_digest_was_taken_gives_no_more_jets(make_sample, root_file, cache):
+    path = root_file(make_sample(20, seed=1))
+    dataset = open_dataset("mine", path, schema="jetclass")
+    chunks = dataset.read(dataset.files[0], entries_per_chunk=10)
+    next(chunks)
+    root_file(make_sample(20, seed=2), path.name)
+    age(path, seconds=30)
+    with pytest.raises(DataError, match="changed or was replaced during the run"):
+        next(chunks)
+
+
 def test_a_cache_that_cannot_be_written_is_named(make_sample, root_file, tmp_path, monkeypatch):
     path = root_file(make_sample())
     age(path)

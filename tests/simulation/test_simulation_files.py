@@ -1,11 +1,12 @@
 """Sharding, resuming, reproducing: whole files, the same every time."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import psutil
 import pytest
@@ -191,3 +192,15 @@ def test_standard_output_stays_clean(tmp_path):
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert run.stdout == b""
+
+
+def test_a_file_that_another_process_made_meanwhile_is_left_alone(two_workers, tmp_path):
+    path = tmp_path / "Hqql_000.root"
+    shutil.copy2(two_workers[0], path)
+    before = path.stat()
+    recipe = asdict(SMALL)
+    task = {"kind": "jetclass", "name": "Hqql", "file": 0, "jets": 6, "seed": recipe["seed"], "mode": recipe["mode"]}
+    with Workers([{**task, "path": str(path), "digest": SMALL.digest()}], count=1) as crew:
+        ((_, message),) = crew.messages()
+    assert message["done"]["jets"] == 6
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)

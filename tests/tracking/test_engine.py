@@ -1,4 +1,5 @@
 import json
+import signal
 import sqlite3
 
 import pytest
@@ -6,6 +7,16 @@ import pytest
 from jetassay.errors import TrackingError
 from jetassay.tracking.engine import open_tracking
 from jetassay.tracking.runs import record_suite
+
+# Opens the store, and is killed in the middle of the steps in which MLflow makes its tables.
+KILLED = """
+import os, signal
+from mlflow.store.db import utils
+from jetassay.progress import Reporter
+from jetassay.tracking.engine import open_tracking
+utils._verify_schema = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+open_tracking(reporter=Reporter())
+"""
 
 
 def test_three_processes_may_create_the_store_at_the_same_moment(first_creation):
@@ -23,6 +34,20 @@ def test_no_telemetry_leaves_a_users_process(first_creation):
 def test_creation_says_one_line_and_no_more(first_creation):
     for _, _, err in first_creation[1]:
         assert set(err.splitlines()) <= {f"making the tracking store {first_creation[0]}"}
+
+
+def test_a_process_that_is_killed_while_it_makes_the_store_leaves_none_and_the_next_one_makes_it(
+    tmp_path, start, monkeypatch, reporter
+):
+    path = tmp_path / "mlflow.db"
+    killed = start(KILLED, path)
+    _, err = killed.communicate(timeout=120)
+    assert killed.returncode == -signal.SIGKILL, err
+    assert not path.exists()
+    assert list(tmp_path.glob(".mlflow.db-*.partial"))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{path}")
+    assert open_tracking(reporter=reporter).find("attributes.status = 'RUNNING'") == []
+    assert not list(tmp_path.glob(".mlflow.db-*"))
 
 
 def test_our_experiment_is_not_the_default_one(tracking):

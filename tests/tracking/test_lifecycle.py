@@ -72,6 +72,15 @@ def test_another_process_that_got_the_same_number_does_not_keep_a_run_alive(trac
     assert sweep(tracking, reporter=reporter) == (run_id,)
 
 
+@pytest.mark.parametrize("jump_s", [-86400, 86400])
+def test_a_clock_that_is_set_during_a_run_does_not_make_it_count_as_gone(tracking, reporter, monkeypatch, jump_s):
+    run_id = tracking.create_run("long", identity_tags())
+    started = psutil.boot_time()  # by the clock: Linux itself counts from there
+    monkeypatch.setattr(psutil._psplatform, "boot_time", lambda: started + jump_s)
+    assert sweep(tracking, reporter=reporter) == ()
+    assert status_of(tracking, run_id) == "RUNNING"
+
+
 def test_identity_names_no_host_in_plain(tracking):
     assert os.uname().nodename not in identity_tags().values()
 

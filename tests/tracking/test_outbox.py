@@ -1,7 +1,10 @@
 """Results of a time without a store are kept whole and sent once, whatever stops in between."""
 
 import json
+import platform
 import shutil
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
@@ -52,6 +55,29 @@ def test_what_is_kept_comes_back_as_it_was(make_record, tmp_path):
     )  # fmt: skip
     assert [each.name for each in back.artifacts] == ["cka.svg", "figures"]
     assert (back.artifacts[1] / "roc.svg").read_text() == "<svg/>"
+
+
+def test_what_a_killed_process_left_is_neither_sent_nor_kept(make_record, reporter, tracking):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    entry = outbox.keep(make_record())
+    half = entry.with_name(f".{entry.name}-{platform.node().replace('-', '_')}-{gone.pid}-0a1b2c3d.partial")
+    shutil.copytree(entry, half)
+    sent = entry.with_name("trial-0123456789ab")
+    shutil.copytree(entry, sent)
+    (sent / "record.json").unlink()
+    assert outbox.waiting() == [entry]
+    outbox.send(reporter=reporter)
+    assert not list(outbox.outbox().glob("*trial*"))
+
+
+def test_files_that_another_run_is_writing_are_not_kept(make_record, tmp_path):
+    figures = tmp_path / "figures"
+    figures.mkdir()
+    (figures / "roc.svg").write_text("<svg/>")
+    (figures / ".roc.svg-host-1-0a1b2c3d.partial").write_text("<sv")
+    entry = outbox.keep(make_record(artifacts=(figures,)))
+    assert [path.name for path in entry.glob("files/0/figures/*")] == ["roc.svg"]
 
 
 def test_files_are_copied_so_that_a_later_run_may_overwrite_them(make_record):

@@ -316,3 +316,24 @@ def test_results_of_a_time_without_server_are_sent_when_it_is_back(
     recorded = opened.record(make_record())
     assert recorded.written == 3
     assert len(tracking.find(COMPLETE)) == 3
+
+
+def test_files_that_another_run_is_writing_are_no_artifacts(record, files_of, tmp_path):
+    figures = tmp_path / "figures"
+    (figures / "more").mkdir(parents=True)
+    for name in ("roc.svg", "more/cka.svg", ".roc.svg-host-1-0a1b2c3d.partial"):
+        (figures / name).write_text("<svg/>")
+    recorded = record(artifacts=(figures,))
+    assert "figures" in files_of(recorded.suite_run)
+    assert files_of(recorded.suite_run, "figures/more/cka.svg") == "<svg/>"
+    with pytest.raises((MlflowException, OSError)):
+        files_of(recorded.suite_run, "figures/.roc.svg-host-1-0a1b2c3d.partial")
+
+
+def test_a_repeated_run_that_was_killed_before_it_deleted_itself_is_forgotten(record, tracking):
+    recorded = record()
+    tags = {"kind": "suite", "suite": "trial", "suite_id": "trial-0001", "process.pid": "0", "process.start": "1"}
+    empty = tracking.create_run("suite trial", tags)
+    tracking.client.set_terminated(empty, "FINISHED")
+    record()
+    assert {run.info.run_id for run in tracking.find(COMPLETE)} == {recorded.suite_run, *recorded.runs.values()}

@@ -40,7 +40,7 @@ def fingerprint_files(files: Sequence[DataFile], *, reading: Reading) -> Fingerp
     """The jets of `files` that a suite would see, by their constituents' four-vectors, none cut."""
     parts, owners = [], []
     for number, file in enumerate(files):
-        for chunk in read_chunks(
+        chunks = read_chunks(
             file.path,
             schema=reading.schema,
             needs=(),
@@ -50,7 +50,8 @@ def fingerprint_files(files: Sequence[DataFile], *, reading: Reading) -> Fingerp
             on_invalid=reading.on_invalid,
             selection=reading.selection,
             labelled=reading.labelled,
-        ):
+        )
+        for chunk in file.unchanged(chunks):
             parts.append(fingerprints(chunk.jets))
             owners.append(np.full(len(chunk.jets), number, np.int64))
     return Fingerprints(np.concatenate(parts), tuple(file.name for file in files), np.concatenate(owners))

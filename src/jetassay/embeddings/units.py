@@ -133,8 +133,8 @@ class Unit(Generic[R]):
         }
 
     def read(self, *, needs: tuple[str, ...], entries_per_chunk: int, max_constituents: int) -> Iterator[Chunk]:
-        """The jets of the unit; see `jets.reading.read_chunks`."""
-        return read_chunks(
+        """The jets of the unit; see `jets.reading.read_chunks` and `DataFile.unchanged`."""
+        chunks = read_chunks(
             self.file.path,
             schema=self.reading.schema,
             needs=needs,
@@ -147,6 +147,7 @@ class Unit(Generic[R]):
             labelled=self.reading.labelled,
             file_name=self.file.name,
         )
+        return self.file.unchanged(chunks)
 
     @property
     def key(self) -> str:

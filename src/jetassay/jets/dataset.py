@@ -14,7 +14,7 @@ import numpy as np
 from jetassay.errors import ConfigError, DataError
 from jetassay.jets.classes import JET_CLASSES
 from jetassay.jets.containers import Chunk
-from jetassay.jets.digests import file_facts
+from jetassay.jets.digests import Stamp, file_facts, stamp_of
 from jetassay.jets.mapped import open_jets
 from jetassay.jets.reading import read_chunks
 from jetassay.jets.schema import SCHEMAS, Schema, Selection
@@ -37,12 +37,28 @@ class DataFile:
     group:   what the file's name says it holds: a class of `jets.classes`, else the name without its index
     entries: jets in the file before any rule
     digest:  sha256 hex of the jets in it; see `digests.content_facts`
+    stamp:   of the file when it had that digest, so that another one in its place is noticed; None for none
     """
 
     path: Path
     group: str
     entries: int
     digest: str
+    stamp: Stamp | None = field(default=None, compare=False)
+
+    def unchanged(self, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+        """What is read from this file, as long as it is the file that has this digest.
+
+        Raises `DataError` where it was changed or replaced meanwhile: nothing read since then is passed on, so that
+        no other jets are stored under its digest.
+        """
+        for chunk in chunks:
+            if self.stamp is not None and stamp_of(self.path) != self.stamp:
+                raise DataError(
+                    f"{self.path}: changed or was replaced during the run; what was kept is of the old file. When it "
+                    "is complete, run the same command again"
+                )
+            yield chunk
 
     @property
     def name(self) -> str:
@@ -96,7 +112,8 @@ class Dataset:
 
     def read(self, file: DataFile, **options: Any) -> Iterator[Chunk]:
         """The jets of one file after the dataset's cuts; `options` are those of `reading.read_chunks`."""
-        return read_chunks(file.path, schema=self.schema, selection=self.selection, file_name=file.name, **options)
+        options = {"schema": self.schema, "selection": self.selection, "file_name": file.name, **options}
+        return file.unchanged(read_chunks(file.path, **options))
 
 
 def group_of(path: Path) -> str:
@@ -126,7 +143,7 @@ def open_dataset(
     files = []
     with (reporter or Reporter(quiet=True)).bar("checking files", len(paths), unit="files") as bar:
         for path, facts in zip(paths, file_facts(paths, form), strict=True):
-            files.append(DataFile(path, name if mixed else group_of(path), facts.entries, facts.digest))
+            files.append(DataFile(path, name if mixed else group_of(path), facts.entries, facts.digest, facts.stamp))
             bar.advance()
     ordered = tuple(sorted(files, key=lambda file: (file.group, file.name)))
     return Dataset(name, form, ordered, form.selection if selection is None else selection)

@@ -9,7 +9,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +26,20 @@ _ENTRIES_PER_STEP = 8192
 _SETTLED_NS = 2_000_000_000
 """A file younger than this may still change within one tick of the clock of its file system: it is not kept."""
 _KEPT = ("size", "mtime_ns", "schema", "entries", "digest")
+Stamp = tuple[int, int]
+"""Size and time of change in ns, by which another file in the place of one is told."""
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of one file: entries, and sha256 hex over every column of the schema that it has."""
+    """What is known of one file: entries, and sha256 hex over every column of the schema that it has.
+
+    stamp: of the file when these were its facts; None where nobody looked
+    """
 
     entries: int
     digest: str
+    stamp: Stamp | None = None
 
 
 def file_facts(paths: Sequence[Path], schema: Schema) -> Iterator[Facts]:
@@ -45,18 +51,19 @@ def file_facts(paths: Sequence[Path], schema: Schema) -> Iterator[Facts]:
     kept = _load(store)
     schema_digest, fresh = schema.digest(), False
     for path in paths:
-        key, before = str(path.resolve()), _stamp(path)
+        key, before = str(path.resolve()), stamp_of(path)
         entry = kept.get(key, {})
         if entry.get("schema") == schema_digest and (entry["size"], entry["mtime_ns"]) == before:
-            yield Facts(entry["entries"], entry["digest"])
+            yield Facts(entry["entries"], entry["digest"], before)
             continue
         facts = content_facts(path, schema)
-        if _stamp(path) != before:
+        if stamp_of(path) != before:
             raise DataError(f"{path}: changed while it was being read; wait until it is complete")
         if time.time_ns() - before[1] > _SETTLED_NS:
-            kept[key] = {"size": before[0], "mtime_ns": before[1], "schema": schema_digest, **asdict(facts)}
+            kept[key] = {"size": before[0], "mtime_ns": before[1], "schema": schema_digest}
+            kept[key] |= {"entries": facts.entries, "digest": facts.digest}
             fresh = True
-        yield facts
+        yield Facts(facts.entries, facts.digest, before)
     if fresh:
         _save(store, kept)
 
@@ -88,7 +95,8 @@ def _column_hashes(source: Source, schema: Schema) -> dict[str, tuple[str, Any, 
     return {name: ("<f4" if name in observed else "<f8", hashlib.sha256(), hashlib.sha256()) for name in names}
 
 
-def _stamp(path: Path) -> tuple[int, int]:
+def stamp_of(path: Path) -> Stamp:
+    """The stamp of a file as it is now. Raises `DataError` where it cannot be looked at."""
     try:
         status = path.stat()
     except OSError as error:

@@ -19,7 +19,7 @@ from jetassay.simulation.processes import MULTIJET_PROCESS, PROCESSES, RESONANCE
 from jetassay.simulation.resonance_labels import NO_LABEL, label_quarks, label_resonances
 from jetassay.simulation.resonances import ResonanceSource
 from jetassay.simulation.tracks import DetectorMode
-from jetassay.simulation.writing import JetTable, join, write
+from jetassay.simulation.writing import JetTable, join, read_facts, write
 
 EVENTS_PER_BATCH = 50
 """Part of what the bits depend on: decays that alternate do so from batch to batch."""
@@ -86,8 +86,24 @@ def make_shard(task: Task, *, advance: Callable[[int], None]) -> dict[str, Any]:
         "seconds": round(time.perf_counter() - start, 2),
         "cpu_seconds": round(time.process_time() - cpu_start, 2),
     }
+    there = counts_of(task)
+    if there is not None:
+        return there
     write(Path(task.path), join(tables).head(task.jets), facts={**asdict(task), "path": None, "counts": counts})
     return counts
+
+
+def counts_of(task: Task) -> dict[str, Any] | None:
+    """The counts of the file where it is there already: another process may have made it meanwhile.
+
+    It is left alone then, since that process may be reading it. None where there is none, or one of another recipe.
+    """
+    path = Path(task.path)
+    try:
+        facts = read_facts(path) if path.exists() else {}
+    except SimulationError:
+        return None
+    return facts["counts"] if facts.get("digest") == task.digest else None
 
 
 def _batches(task: Task) -> Iterator[tuple[JetTable | None, dict[str, Any]]]:

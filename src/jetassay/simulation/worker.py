@@ -10,7 +10,7 @@ import sys
 from typing import Any, TextIO
 
 from jetassay.errors import JetAssayError
-from jetassay.simulation.shards import Task, make_shard
+from jetassay.simulation.shards import Task, counts_of, make_shard
 
 
 def main() -> None:
@@ -27,7 +27,8 @@ def _serve(task: Task, messages: TextIO) -> None:
         print(json.dumps(message), file=messages, flush=True)
 
     try:
-        say(done=make_shard(task, advance=lambda jets: say(jets=jets)))
+        there = counts_of(task)
+        say(done=make_shard(task, advance=lambda jets: say(jets=jets)) if there is None else there)
     except JetAssayError as error:
         say(error=str(error))
 

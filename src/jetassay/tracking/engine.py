@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -25,7 +26,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from jetassay.errors import TrackingError
 from jetassay.masking import mask_values
 from jetassay.progress import Reporter
-from jetassay.tracking.store import EXPERIMENT, ON_DISK, Store, resolve_store
+from jetassay.tracking.store import EXPERIMENT, ON_DISK, Store, resolve_store, sqlite_store
+from jetassay.whole_files import whole_file
 
 __all__ = [
     "Dataset", "DatasetInput", "InputTag", "LoggedModelInput", "LoggedModelStatus", "Metric", "MlflowException",
@@ -103,9 +105,10 @@ def open_tracking(*, reporter: Reporter) -> Tracking:
     """
     store = resolve_store()
     store.check()
-    if store.database is not None and not store.database.exists():
-        reporter.line(f"making the tracking store {store.shown}")
     with told_plainly(store), store.lock():
+        if store.database is not None and not store.database.exists():
+            reporter.line(f"making the tracking store {store.shown}")
+            _make_database(store, store.database)
         client = MlflowClient(tracking_uri=store.uri)
         experiment = client.get_experiment_by_name(EXPERIMENT)
         if experiment is None:
@@ -118,6 +121,15 @@ def open_tracking(*, reporter: Reporter) -> Tracking:
         tracking = Tracking(client, str(experiment.experiment_id), store)
         _follow_move(tracking, experiment.artifact_location, reporter)
     return tracking
+
+
+def _make_database(store: Store, path: Path) -> None:
+    """An empty store, whole or absent: MLflow makes its tables in some dozens of steps and cannot go on from half."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    with whole_file(path) as partial:
+        make: Any = SqlAlchemyStore
+        make(sqlite_store(partial).uri, store.artifacts).engine.dispose()
 
 
 def _create_experiment(client: Any, store: Store) -> str:

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 import psutil
 
@@ -19,7 +20,7 @@ from jetassay.errors import InterruptedRunError, TrackingError
 from jetassay.progress import Reporter
 from jetassay.tracking.engine import Tracking, told_plainly
 
-_SAME_START_S = 5.0  # the same process's start, as read before and after the clock was set
+_SAME_START_S = 0.5
 
 
 class _StopSignal(BaseException):
@@ -60,8 +61,17 @@ def identity_tags() -> dict[str, str]:
     return {
         "process.host": _host(),
         "process.pid": str(os.getpid()),
-        "process.start": f"{psutil.Process().create_time():.2f}",
+        "process.start": f"{_started_s(psutil.Process()):.2f}",
     }
+
+
+def _started_s(process: psutil.Process) -> float:
+    """When a process began, in seconds that do not depend on the clock, which may be set while it lives.
+
+    Linux counts since its start, and psutil adds what the clock says of that; elsewhere the time itself is kept.
+    """
+    began = float(process.create_time())
+    return began - float(psutil.boot_time()) if psutil.LINUX else began
 
 
 def _host() -> str:
@@ -72,7 +82,7 @@ def sweep(tracking: Tracking, *, reporter: Reporter) -> tuple[str, ...]:
     """Mark as KILLED our runs on this machine that count as running but whose process is gone; give their ids."""
     gone = []
     for run in tracking.find(f"attributes.status = 'RUNNING' AND tags.`process.host` = '{_host()}'"):
-        if not _is_alive(run.data.tags.get("process.pid", ""), run.data.tags.get("process.start", "")):
+        if not is_alive(run):
             tracking.client.set_terminated(run.info.run_id, "KILLED")
             gone.append(str(run.info.run_id))
     if gone:
@@ -80,9 +90,11 @@ def sweep(tracking: Tracking, *, reporter: Reporter) -> tuple[str, ...]:
     return tuple(gone)
 
 
-def _is_alive(pid: str, start: str) -> bool:
+def is_alive(run: Any) -> bool:
+    """Whether the process that opened an MLflow run lives; of another machine's processes nothing is known: False."""
+    pid, start = (run.data.tags.get(f"process.{name}", "") for name in ("pid", "start"))
     try:
-        return bool(abs(psutil.Process(int(pid)).create_time() - float(start)) < _SAME_START_S)
+        return bool(abs(_started_s(psutil.Process(int(pid))) - float(start)) < _SAME_START_S)
     except (psutil.NoSuchProcess, ValueError):
         return False
 

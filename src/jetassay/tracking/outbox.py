@@ -1,10 +1,11 @@
 """Results that could not be tracked: kept whole in the workspace until `jetassay sync` sends them.
 
-A folder each under `outbox/`. `record.json` is written last, so an entry without it was never finished; it is removed
-after the result is in the store, so a stop in between sends nothing twice: the same result is recorded once.
+A folder each under `outbox/`, whole or absent. `record.json` is removed first, after the result is in the store, so an
+entry without it was sent; a stop in between sends nothing twice: the same result is recorded once.
 """
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from filelock import FileLock, Timeout
 
-from jetassay.errors import StoreError, TrackingError
+from jetassay.errors import TrackingError
 from jetassay.places import workspace
 from jetassay.progress import Reporter
 from jetassay.tasks.score import typed
 from jetassay.tracking.record import BackboneRecord, SuiteRecord, result_digest
-from jetassay.whole_files import whole_file
+from jetassay.whole_files import is_partial, remove_leftovers, whole_file, whole_folder
 
 if TYPE_CHECKING:
     from jetassay.tracking.runs import Recorded
@@ -29,6 +30,7 @@ VERSION = 1
 _RECORD = "record.json"
 _SCORES = "scores.parquet"
 _FILES = "files"
+_ENTRY = re.compile(r"-[0-9a-f]{12}$")
 
 
 @dataclass(slots=True)
@@ -46,7 +48,7 @@ def outbox() -> Path:
 
 def waiting() -> list[Path]:
     """Entries that are complete, by name."""
-    return sorted(path.parent for path in outbox().glob(f"*/{_RECORD}"))
+    return sorted(path.parent for path in outbox().glob(f"*/{_RECORD}") if not is_partial(path.parent))
 
 
 def keep(record: SuiteRecord, *, run_id: str = "") -> Path:
@@ -57,14 +59,25 @@ def keep(record: SuiteRecord, *, run_id: str = "") -> Path:
     """
     digest = result_digest(record.frame, {"suite_id": record.suite_id})
     entry = outbox() / f"{record.suite}-{digest[:12]}"
+    tidy()
     if (entry / _RECORD).exists():
         return entry
-    try:
-        shutil.rmtree(entry, ignore_errors=True)  # of a process that was stopped here
-        (entry / _FILES).mkdir(parents=True)
-        files = {each: _copy(each, entry / _FILES / str(k)) for k, each in enumerate(_artifacts(record))}
-    except OSError as error:
-        raise StoreError(f"{entry}: the result cannot be kept for later: {error.strerror or error}") from error
+    with whole_folder(entry) as folder:
+        _write(folder, record, run_id)
+    return entry
+
+
+def tidy() -> None:
+    """Remove what processes left that were killed while they wrote or sent an entry."""
+    remove_leftovers(outbox())
+    for folder in outbox().glob("*/"):
+        if _ENTRY.search(folder.name) and not (folder / _RECORD).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write(entry: Path, record: SuiteRecord, run_id: str) -> None:
+    (entry / _FILES).mkdir()
+    files = {each: _copy(each, entry / _FILES / str(k)) for k, each in enumerate(_artifacts(record))}
     with whole_file(entry / _SCORES) as path:
         record.frame.to_parquet(path, index=False)
     about = {
@@ -81,7 +94,6 @@ def keep(record: SuiteRecord, *, run_id: str = "") -> Path:
     }
     with whole_file(entry / _RECORD) as path:
         path.write_text(json.dumps(about, indent=1, default=str) + "\n", encoding="utf-8")
-    return entry
 
 
 def send(*, reporter: Reporter) -> Sent:
@@ -93,6 +105,7 @@ def send(*, reporter: Reporter) -> Sent:
     from jetassay.tracking.runs import record_suite
 
     sent = Sent()
+    tidy()
     if not waiting():
         return sent
     with _alone():
@@ -108,7 +121,7 @@ def send(*, reporter: Reporter) -> Sent:
             except TrackingError as error:
                 raise TrackingError(f"{error} {len(entries) - done} result(s) stay in {outbox()}.") from error
             (entry / _RECORD).unlink()
-            shutil.rmtree(entry)
+            shutil.rmtree(entry, ignore_errors=True)  # what remains, `tidy` takes
             sent.recorded.append((record, recorded))
     return sent
 
@@ -150,7 +163,7 @@ def _copy(source: Path, folder: Path) -> str:
     folder.mkdir()
     target = folder / source.name
     if source.is_dir():
-        shutil.copytree(source, target)
+        shutil.copytree(source, target, ignore=lambda _, names: [name for name in names if is_partial(Path(name))])
     else:
         shutil.copyfile(source, target)
     return f"{folder.name}/{source.name}"

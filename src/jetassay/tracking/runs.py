@@ -14,7 +14,7 @@ import pandas as pd
 from jetassay.errors import TrackingError
 from jetassay.progress import Reporter
 from jetassay.tracking.engine import Tracking, open_tracking, told_plainly
-from jetassay.tracking.lifecycle import closing, identity_tags, sweep
+from jetassay.tracking.lifecycle import closing, identity_tags, is_alive, sweep
 from jetassay.tracking.naming import leaderboard_names, named_scores
 from jetassay.tracking.record import BackboneRecord, SuiteRecord, result_digest
 from jetassay.tracking.store import ServerAwayError
@@ -255,12 +255,13 @@ def _once(tracking: Tracking, known: list[Any], tags: Mapping[str, str], write: 
 
 
 def _forget_halves(tracking: Tracking, record: SuiteRecord, digests: set[str]) -> None:
-    """Delete runs that broke off while one of these results was written; whole ones are there now."""
-    where = f"tags.suite_id = '{record.suite_id}' AND tags.kind = 'backbone' AND attributes.status != 'FINISHED'"
-    for run in tracking.find(where):
-        if run.info.status != "RUNNING" and run.data.tags.get("result_digest") in digests:
-            half = f"source_run_id = '{run.info.run_id}'"
-            for model in tracking.client.search_logged_models([tracking.experiment_id], filter_string=half):
+    """Delete runs that broke off while one of these results was written, or before they deleted themselves."""
+    for run in tracking.find(f"tags.suite_id = '{record.suite_id}' AND attributes.status != 'RUNNING'"):
+        tags, finished = run.data.tags, run.info.status == "FINISHED"
+        half = tags.get("kind") == "backbone" and not finished and tags.get("result_digest") in digests
+        if half or (tags.get("kind") == "suite" and finished and "result_digest" not in tags and not is_alive(run)):
+            source = f"source_run_id = '{run.info.run_id}'"
+            for model in tracking.client.search_logged_models([tracking.experiment_id], filter_string=source):
                 tracking.client.delete_logged_model(model.model_id)
             tracking.client.delete_run(run.info.run_id)
 

@@ -21,6 +21,7 @@ from jetassay.tracking.engine import (
 )
 from jetassay.tracking.naming import Named, mean_scores, named_scores, per_class_table
 from jetassay.tracking.record import BackboneRecord, Parameter, SuiteRecord, probed_signals
+from jetassay.whole_files import is_partial
 
 DIGEST_LENGTH = 32  # MLflow takes at most 36 characters for a dataset's digest; the tag `data_digest` holds all
 _EXTERNAL_MODEL = {"mlflow.model.isExternal": "true"}
@@ -129,8 +130,10 @@ def log_json(tracking: Tracking, run_id: str, content: Mapping[str, Any], name: 
 def log_files(tracking: Tracking, run_id: str, paths: Iterable[Path]) -> None:
     """Files, and folders with what they hold, among the run's artifacts."""
     for path in paths:
-        if path.is_dir():
-            tracking.client.log_artifacts(run_id, str(path), artifact_path=path.name)
+        if path.is_dir():  # one by one: another run of the same suite may just be writing there
+            for each in sorted(path.rglob("*")):
+                if each.is_file() and not is_partial(each):
+                    tracking.client.log_artifact(run_id, str(each), str(each.parent.relative_to(path.parent)))
         else:
             tracking.client.log_artifact(run_id, str(path))
 
