@@ -12,8 +12,8 @@ from jetassay.embeddings.threads import one_thread_per_operator
 from jetassay.errors import ConfigError, DataError
 from jetassay.jets.classes import CLASS_NAMES
 from jetassay.tasks.catalogue import TASKS
-from jetassay.tasks.few_shot import TABLE, draws_of, few_shot, jets_per_class
-from jetassay.tasks.heads import HEADS
+from jetassay.tasks.few_shot import TABLE, at_most, draws_of, few_shot, jets_per_class
+from jetassay.tasks.heads import HEADS, MOST_JETS
 from jetassay.tasks.probe import probe_signal
 from jetassay.tasks.samples import JetKeys, Sample, Splits
 from jetassay.tasks.trial import Trial
@@ -105,6 +105,27 @@ def test_draws_are_nested_balanced_and_never_validate_on_more_than_they_train_on
     assert set(drawn[10][0].train) != set(drawn[10][1].train)
     (everything,) = draws_of(trial, 90, draws=3, seed=5)
     assert len(everything.train) == len(everything.validation) == 180
+
+
+def test_a_bounded_head_takes_so_many_jets_of_each_class_the_same_for_every_backbone(splits_of, monkeypatch):
+    monkeypatch.setitem(MOST_JETS, "knn", 25)
+    one, other = (trial_of(splits_of(jets=40, view=view)) for view in (0, 1))
+    fewer = at_most(one, 25, seed=3)
+    for split in ("train", "validation", "test"):
+        part = getattr(fewer, split)
+        assert np.bincount(part.is_signal).tolist() == [25, 25]
+        assert np.array_equal(part.rows, getattr(at_most(other, 25, seed=3), split).rows)
+        assert not np.array_equal(part.rows, getattr(at_most(one, 25, seed=4), split).rows)
+    outcome = few_shot({"x": splits_of(jets=40)}, signals=["Hbb"], heads=["linear", "knn"], draws=2)
+    linear, knn = ([each for each in outcome.scores if each.bin == name] for name in (None, "knn"))
+    assert {(each.n_signal, each.n_background) for each in linear} == {(40, 40)}
+    assert {(each.n_signal, each.n_background) for each in knn} == {(25, 25)}
+    assert set(outcome.tables[TABLE].query("head == 'knn'")["n_per_class"]) == {10, 20, 25}
+
+
+def test_a_trial_of_few_jets_is_left_as_it_is(splits_of):
+    trial = trial_of(splits_of(jets=30))
+    assert at_most(trial, 30, seed=0).train is trial.train
 
 
 def test_signals_share_their_background_jets(splits_of):

@@ -25,17 +25,18 @@ def labelled(seed, *, jets=120, width=6, separation=1.0):
 def test_the_nearest_are_those_of_brute_force(seed, jets, queries, width, data):
     k = data.draw(st.integers(1, jets))
     stream = np.random.default_rng(seed)
-    here, there = stream.normal(size=(queries, width)), stream.normal(size=(jets, width))
-    expected = np.sort(cdist(here, there), axis=1)[:, :k]
-    assert nearest(here, there, k=k) == pytest.approx(expected, abs=1e-6)
+    here, there = (stream.normal(size=(many, width)).astype(np.float32) for many in (queries, jets))
+    expected = np.sort(cdist(here, there, "sqeuclidean"), axis=1)[:, :k]
+    rounding = 1e-6 * float((here**2).sum(axis=1).max() + (there**2).sum(axis=1).max())
+    assert nearest(here, there, k=k) ** 2 == pytest.approx(expected, rel=1e-6, abs=rounding)
 
 
 def test_jets_beyond_one_block_are_searched_alike(monkeypatch):
     stream = np.random.default_rng(0)
-    here, there = stream.normal(size=(50, 4)), stream.normal(size=(30, 4))
+    here, there = (stream.normal(size=(many, 4)).astype(np.float32) for many in (50, 30))
     whole = nearest(here, there, k=5)
     monkeypatch.setattr(module, "_BLOCK", 64)
-    assert nearest(here, there, k=5) == pytest.approx(whole, abs=1e-12)
+    assert nearest(here, there, k=5) == pytest.approx(whole, abs=1e-6)
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
@@ -52,6 +53,17 @@ def test_the_fraction_of_signal_among_the_nearest_is_that_of_scikit_learn(metric
         reference.fit(scaler.transform(train.embedding.astype(np.float64)), train.is_signal)
         expected = reference.predict_proba(scaler.transform(test.embedding.astype(np.float64)))[:, 1]
         assert np.floor(found.scores * (k + 1) * (1 - 1e-12)) / k == pytest.approx(expected)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 12))
+def test_the_signal_among_the_nearest_is_that_of_a_merged_list_and_goes_first_among_equals(seed, k):
+    signal, background = np.sort(np.random.default_rng(seed).integers(1, 9, size=(2, 20, 12)), axis=2).astype(
+        np.float32
+    )
+    merged = np.argsort(np.concatenate([signal, background], axis=1), axis=1, kind="stable")[:, :k]
+    (scores,) = neighbour_scores(signal, background, ks=[k])
+    tie = background[:, k - 1] / (signal[:, k - 1] + background[:, k - 1])
+    assert scores * (k + 1) == pytest.approx((merged < 12).sum(axis=1) + tie)
 
 
 def test_jets_of_equal_fraction_are_ordered_by_their_distances():

@@ -163,7 +163,7 @@ ROBUSTNESS = Task(
 
 KNN = Task(
     name="knn",
-    version=2,
+    version=3,
     description="k nearest neighbours on frozen embeddings, each signal class against QCD",
     scope="backbone",
     takes="splits",
@@ -190,7 +190,7 @@ MULTICLASS = Task(
 )
 FEW_SHOT = Task(
     name="few-shot",
-    version=2,
+    version=3,
     description="learning curves: AUC against training jets per class, their area, and where backbones cross",
     scope="suite",
     takes="splits",

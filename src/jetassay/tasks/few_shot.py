@@ -1,7 +1,7 @@
 """How quality grows with the number of training jets: learning curves of every backbone, and where they cross."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any
 
@@ -14,7 +14,7 @@ from jetassay.jets.classes import BACKGROUND
 from jetassay.metrics.intervals import perfect_order_margin
 from jetassay.metrics.learning_curves import LearningCurve, area_weights, crossing
 from jetassay.tasks.catalogue import FEW_SHOT
-from jetassay.tasks.heads import HEADS, LINEAR, Draw
+from jetassay.tasks.heads import HEADS, LINEAR, MOST_JETS, Draw
 from jetassay.tasks.samples import Splits, same_jets
 from jetassay.tasks.score import LEVEL, Outcome, Score
 from jetassay.tasks.trial import Labelled, Trial
@@ -39,8 +39,9 @@ _PROTOCOL = (
     "the training jets of each class at random and takes the first n, so its samples are nested; {draws} draws from "
     "seed {seed}, the same jets for every backbone. Penalty, k, or the epoch to stop at is chosen on min(n, all) "
     "validation jets of each class, drawn in the same way: never more than there are for training. The head is the "
-    "linear probe; where 'bin' names another ('knn', 'mlp'), it is that of the task of this name. With all jets there "
-    "is one draw, which has no spread and takes all validation jets; near it draws share most of their jets, and their "
+    "linear probe; where 'bin' names another ('knn', 'mlp'), it is that of the task of this name; 'knn' takes "
+    f"{MOST_JETS['knn']} jets of each class at most of each sample, drawn once. With all jets there is one draw, "
+    "which has no spread and takes all validation jets; near it draws share most of their jets, and their "
     "spread is too small.\n"
     "'auc' without a draw: mean over draws, with the standard deviation over draws, which holds no fluctuation of the "
     "test jets; 'auc_over_test_jets': the same mean with the fluctuation of the test jets alone (normal, DeLong's "
@@ -166,6 +167,16 @@ def draws_of(trial: Trial, jets: int, *, draws: int, seed: int) -> list[Draw]:
     ]
 
 
+def at_most(trial: Trial, jets: int, *, seed: int) -> Trial:
+    """The trial with `jets` jets of each class at most in each sample, drawn at random: the same for every backbone."""
+    fewer = {
+        name: part.take(_first_of_each(part, jets, seed=(seed, 0, 2 + number)))
+        for number, name in enumerate(("train", "validation", "test"))
+        if len(part := getattr(trial, name)) - part.fewest > jets
+    }
+    return replace(trial, **fewer)
+
+
 def _first_of_each(labelled: Labelled, jets: int, *, seed: tuple[int, ...]) -> NDArray[np.int64]:
     parts = []
     for side in (False, True):
@@ -178,6 +189,8 @@ def _curve(splits: Splits, backbone: str, signal: str, head: str, plan: _Plan) -
     """The learning curve, and the facts that all of its scores share."""
     where = f"few-shot of '{backbone}', {signal} against {plan.background}"
     trial = Trial.of(splits, signal=signal, background=plan.background, where=where)
+    if head in MOST_JETS:
+        trial = at_most(trial, MOST_JETS[head], seed=plan.seed)
     jets = jets_per_class(trial.train, smallest=plan.smallest)
     scores = _of_points(trial, jets, head, plan)
     facts: dict[str, Any] = {"task": FEW_SHOT.name, "task_version": FEW_SHOT.version, "backbone": backbone}

@@ -5,7 +5,7 @@ Nothing is fitted but k, so it sees structure that no hyperplane can, and pays f
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,19 +21,21 @@ from jetassay.tasks.standardisation import Standardisation
 from jetassay.tasks.trial import HeadResult, Labelled, Ranking, Setting, Trial, score_head
 
 FloatArray = NDArray[np.float64]
+Features = NDArray[np.float32]
 Metric = Literal["euclidean", "cosine"]
 
 NEIGHBOURS: tuple[int, ...] = (1, 2, 5, 10, 20, 50, 100, 200)
 """Values of k to choose from; those above the training jets of either class are left out."""
 
-_BLOCK = 1 << 22  # distances held at once: 32 MiB
+_BLOCK = 1 << 20  # distances held at once: 4 MiB, which stay in a cache while the nearest are picked out
 
 PROTOCOL = (
     f"k nearest neighbours, version {KNN.version}. For each signal class, the training jets of that class and of QCD; "
     "each dimension standardised by them; distances Euclidean, or, where the suite says cosine, Euclidean between the "
     "standardised embeddings scaled to length 1, which orders as the cosine does. A test jet scores (s + t) / (k + 1): "
     "s of its k nearest training jets are signal, and t = d_B / (d_S + d_B) orders jets of equal s by the distances to "
-    "the k-th nearest signal and the k-th nearest background jet. The neighbours are exact. k is chosen from "
+    "the k-th nearest signal and the k-th nearest background jet. Every training jet is looked at; distances are in "
+    "float32. k is chosen from "
     f"{', '.join(str(k) for k in NEIGHBOURS)} by the AUC on the validation jets (of equals, the largest).\n"
     f"{DEFINITIONS}\n"
     "'neighbours' is the chosen k."
@@ -75,7 +77,7 @@ def knn(
 def neighbours(
     train: Labelled,
     validation: Labelled,
-    test: NDArray[np.float32],
+    test: Features,
     *,
     metric: Metric = "euclidean",
     where: str = "knn",
@@ -102,45 +104,46 @@ def neighbours(
     return Neighbours(scored["test"][ks.index(best)], best, measured)
 
 
-def nearest(queries: FloatArray, jets: FloatArray, *, k: int) -> FloatArray:
+def nearest(queries: Features, jets: Features, *, k: int) -> Features:
     """Euclidean distances (Q, k) from each of Q queries to its k nearest of the jets (J, D), the nearest first.
 
-    Exact but for the rounding of |a|^2 - 2 a.b + |b|^2 in float64, some 1e-8 of the embeddings' length; k <= J.
+    Squares are off by the rounding of |a|^2 - 2 a.b + |b|^2 in float32, some 1e-6 (|a|^2 + |b|^2); k <= J.
     """
-    found = np.empty((len(queries), k))
-    squares, doubled = (jets**2).sum(axis=1), -2 * jets.T
+    found = np.empty((len(queries), k), np.float32)
+    lengths, squares = (np.einsum("jd,jd->j", side, side) for side in (queries, jets))
+    # |b|^2 is one more product with 1, which spares a pass over all distances.
+    right = np.concatenate([-2 * jets.T, squares[None]])
+    left = np.concatenate([queries, np.ones_like(lengths)[:, None]], axis=1)
     step = max(1, _BLOCK // len(jets))
     for start in range(0, len(queries), step):
-        chunk = queries[start : start + step]
-        distances = chunk @ doubled
-        distances += squares
+        block = slice(start, start + step)
+        distances = left[block] @ right
         if k < len(jets):
             distances.partition(k - 1, axis=1)  # in place: a copy costs a third of the product
-        distances = np.sort(distances[:, :k], axis=1) + (chunk**2).sum(axis=1)[:, None]
-        found[start : start + step] = np.sqrt(np.maximum(distances, 0))
-    return found
+        found[block] = np.sort(distances[:, :k], axis=1) + lengths[block, None]
+    return np.sqrt(np.maximum(found, 0, out=found), out=found)
 
 
-def neighbour_scores(to_signal: FloatArray, to_background: FloatArray, *, ks: Sequence[int]) -> FloatArray:
+def neighbour_scores(to_signal: Features, to_background: Features, *, ks: Sequence[int]) -> FloatArray:
     """Scores (len(ks), Q) from the distances (Q, k) to the nearest jets of each side, rising; `PROTOCOL` says how.
 
     Every k is at most the width of both. Of equal distances to both sides, the signal counts as the nearer.
     """
-    order = np.argsort(np.concatenate([to_signal, to_background], axis=1), axis=1, kind="stable")
-    signal_among = np.cumsum(order < to_signal.shape[1], axis=1, dtype=np.int32)
     scores = np.empty((len(ks), len(to_signal)))
     for row, k in zip(scores, ks, strict=True):
-        d_signal, d_background = to_signal[:, k - 1], to_background[:, k - 1]
+        # The i-th nearest signal jet is among the k nearest where fewer than k - i + 1 background jets are nearer.
+        among = np.count_nonzero(to_signal[:, :k] <= to_background[:, k - 1 :: -1], axis=1)
+        d_signal, d_background = to_signal[:, k - 1].astype(np.float64), to_background[:, k - 1].astype(np.float64)
         both = d_signal + d_background
         tie = np.divide(d_background, both, out=np.full(len(both), 0.5), where=both > 0)
-        row[:] = (signal_among[:, k - 1] + tie) / (k + 1)
+        row[:] = (among + tie) / (k + 1)
     return scores
 
 
-def _prepared(standardisation: Standardisation, embedding: NDArray[Any], metric: Metric) -> FloatArray:
-    features = standardisation.apply(embedding).astype(np.float64)
+def _prepared(standardisation: Standardisation, embedding: Features, metric: Metric) -> Features:
+    features = standardisation.apply(embedding)
     if metric == "euclidean":
         return features
-    lengths = np.sqrt((features**2).sum(axis=1, keepdims=True))
-    scaled: FloatArray = np.divide(features, lengths, out=np.zeros_like(features), where=lengths > 0)
+    lengths = np.sqrt(np.einsum("jd,jd->j", features, features, dtype=np.float64))[:, None]
+    scaled: Features = np.divide(features, lengths, out=np.zeros_like(features), where=lengths > 0, casting="same_kind")
     return scaled

@@ -13,6 +13,7 @@ FloatArray = NDArray[np.float64]
 
 _ROUNDING = 4 * float(np.finfo(np.float32).eps)
 _CHUNK = 8192  # jets held in float64 at once
+_IN_CACHE = 512  # where no sum over jets depends on how they are cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +48,9 @@ class Standardisation:
     def apply(self, embedding: NDArray[np.float32]) -> NDArray[np.float32]:
         """The embedding (J, D), standardised in float64 and kept in float32."""
         features = np.empty_like(embedding)
-        for chunk, rows in _chunks(embedding):
-            features[chunk] = (rows - self.mean) / self.scale
+        for chunk, rows in _chunks(embedding, _IN_CACHE):
+            np.subtract(rows, self.mean, out=rows)
+            np.divide(rows, self.scale, out=features[chunk], casting="same_kind")
         return features
 
     def project(self, embedding: NDArray[np.float32], *, on: FloatArray) -> FloatArray:
@@ -59,6 +61,6 @@ class Standardisation:
         return projected
 
 
-def _chunks(embedding: NDArray[np.float32]) -> Iterator[tuple[slice, FloatArray]]:
-    for chunk, rows in chunks(embedding, _CHUNK):
+def _chunks(embedding: NDArray[np.float32], jets: int = _CHUNK) -> Iterator[tuple[slice, FloatArray]]:
+    for chunk, rows in chunks(embedding, jets):
         yield chunk, rows.astype(np.float64)
