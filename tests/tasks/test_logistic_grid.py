@@ -3,6 +3,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from jetassay.errors import ConvergenceError, DataError
 from jetassay.tasks import descent, logistic_grid, passes
@@ -105,6 +106,16 @@ def test_cores_and_memory_maps_change_no_bit(tmp_path, monkeypatch):
     monkeypatch.setattr(passes, "usable_cores", lambda: 3)
     for signal, grid in fit(mapped).items():
         assert np.array_equal(grid.points, expected[signal].points)
+
+
+@pytest.mark.parametrize("jets", [900, 4000], ids=["whole", "sampled"])
+def test_threads_of_blas_change_no_bit(jets):
+    train, found = table(jets=jets, width=128), []
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            grids = fit(train)
+            found.append([grids[s].points for s in SIGNALS] + [*validation_losses(train, grids, background=0).values()])
+    assert all(np.array_equal(one, other) for one, other in zip(*found, strict=True))
 
 
 @pytest.mark.usefixtures("small_samples")

@@ -22,7 +22,7 @@ from scipy import linalg
 from jetassay.errors import ConvergenceError, DataError, JetAssayError
 from jetassay.tasks.descent import Descent
 from jetassay.tasks.logistic import GRADIENT_NORM, Fit, Point, newton_path, not_converged
-from jetassay.tasks.passes import Found, Labels, Moments, Wanted, evaluate
+from jetassay.tasks.passes import Found, Labels, Moments, Wanted, evaluate, undivided
 from jetassay.tasks.standardisation import Standardisation
 
 FloatArray = NDArray[np.float64]
@@ -104,7 +104,7 @@ def fit_grids(
     A signal's result is `DataError` for NaN or infinity or an embedding that is the same for all its jets,
     `ConvergenceError` where a fit does not reach `GRADIENT_NORM`.
     """
-    with train.undivided():
+    with undivided():
         return _fit_grids(train, signals, background, penalties)
 
 
@@ -132,7 +132,7 @@ def validation_losses(held: Labels, grids: Mapping[int, Grid], *, background: in
     """Mean -ln p of the true class, both classes weighing one half, of each signal and penalty; NaN for NaN jets."""
     shift = held.middle()
     points = {s: parameters_of(grid.standardisation, grid.points, shift=shift) for s, grid in grids.items()}
-    with np.errstate(invalid="ignore"):
+    with undivided(), np.errstate(invalid="ignore"):
         found = evaluate(held, Wanted(points, {}), background=background, shift=shift, slopes=False)
     return {signal: each.losses for signal, each in found.items()}
 

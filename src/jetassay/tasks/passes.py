@@ -7,7 +7,7 @@ bits on one core as on many.
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import reduce
 from itertools import pairwise
@@ -73,22 +73,18 @@ class Labels:
             return found
 
         edges = np.linspace(0, len(self), SEGMENTS + 1).astype(np.int64).tolist()
-        if not self.many:
+        if len(self) < _WORTH_THREADS:
             return reduce(_joined, map(segment, pairwise(edges)))
-        with self.undivided(), ThreadPoolExecutor(usable_cores(), thread_name_prefix="pass") as workers:
+        with undivided(), ThreadPoolExecutor(usable_cores(), thread_name_prefix="pass") as workers:
             return reduce(_joined, workers.map(segment, pairwise(edges)))
 
-    @property
-    def many(self) -> bool:
-        """Whether a pass is worth all cores."""
-        return len(self) >= _WORTH_THREADS
 
-    def undivided(self) -> AbstractContextManager[Any]:
-        """Within it, where jets are many, products of matrices run on the thread that asks for them.
+def undivided() -> AbstractContextManager[Any]:
+    """Within it products of matrices run on the thread that asks for them, so that their bits depend on no others.
 
-        Threads of BLAS that wait for work between two passes would take the cores from the passes' own.
-        """
-        return threadpool_limits(limits=1, user_api="blas") if self.many else nullcontext()
+    And threads of BLAS that wait for work between two passes would take the cores from the passes' own.
+    """
+    return threadpool_limits(limits=1, user_api="blas")
 
 
 def _joined(first: Sums, second: Sums) -> Sums:
