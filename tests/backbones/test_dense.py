@@ -59,3 +59,4 @@ def test_dropout_acts_in_training_only_and_its_gradient_is_its_mask():
     found.sum().backward()
     assert torch.equal(x.grad, found.detach())
     assert drop(x, 0.0) is x
+    assert not drop(x, 1.0).any()

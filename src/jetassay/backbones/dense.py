@@ -38,6 +38,8 @@ def drop(x: Tensor, rate: float) -> Tensor:
     dropped = round(rate * 65536)
     if not dropped:
         return x
+    if dropped == 65536:
+        return x * 0.0
     words = torch.empty(-(-x.numel() // 4), dtype=torch.int64, device=x.device).random_(-(1 << 63), None)
     kept = words.view(torch.int16)[: x.numel()].view(x.shape) >= dropped - 32768
     return x * (kept.to(x.dtype) * (65536 / (65536 - dropped)))

@@ -26,7 +26,7 @@ _UNCUT = 1 << 30
 class Work:
     """What one backbone has to embed.
 
-    units:    those of `finished`, in order, each as soon as it is complete
+    units:    those of `finished`, each as soon as it is complete; in order where all works have the same ones
     advance:  hears of entries that are done
     """
 
@@ -55,8 +55,8 @@ class Pool:
 def read_pools(works: Sequence[Work], *, but: Container[Work]) -> Generator[list[Pool]]:
     """The pools of all units, as many together as come from the same jets; of works in `but` no more.
 
-    The jets of a range are read once, and inputs computed once for each feature set; the units of one work stay in
-    their order. Raises `DataError` where jets cannot be read or give no inputs.
+    The jets of a range are read once, and inputs computed once for each feature set; ranges come in the order in which
+    works have them, those of the first work first. Raises `DataError` where jets cannot be read or give no inputs.
     """
     for members in _by_range(works):
         alive = [(work, unit) for work, unit in members if work not in but]
