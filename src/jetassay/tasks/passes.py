@@ -84,7 +84,8 @@ def undivided() -> AbstractContextManager[Any]:
 
     And threads of BLAS that wait for work between two passes would take the cores from the passes' own.
     """
-    return threadpool_limits(limits=1, user_api="blas")
+    limits: AbstractContextManager[Any] = threadpool_limits(limits=1, user_api="blas")
+    return limits
 
 
 def _joined(first: Sums, second: Sums) -> Sums:
