@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,23 @@ def test_a_full_disk_is_an_error_that_says_what_to_do(cache, monkeypatch):
     with pytest.raises(StoreError, match=r"No space left on device.*JETASSAY_CACHE"):
         file.append(np.ones((5, 8), np.float32))
     file.close()
+
+
+def test_a_cache_that_may_only_be_read_leaves_the_file_to_the_workspace(cache, tmp_path, monkeypatch):
+    workspace = tmp_path / "workspace"
+    workspace.mkdir()
+    monkeypatch.setenv("JETASSAY_WORKSPACE", str(workspace))
+    make, asked = tempfile.TemporaryFile, []
+
+    def read_only(*, dir):  # noqa: A002 - the name that is called
+        asked.append(dir)
+        if dir == cache:
+            raise OSError(errno.EROFS, "Read-only file system")
+        return make(dir=dir)
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", read_only)
+    assert (written(np.ones((10, 7), np.float32)) == 1).all()
+    assert asked == [cache, workspace]
 
 
 def test_a_cache_that_cannot_be_written_is_an_error(cache):

@@ -5,17 +5,18 @@ written like any file, so that a full disk is an error and not a bus error, and 
 Resident are the pages that were looked at last: whoever goes through the rows lets go of those behind.
 """
 
+import errno
 import mmap
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jetassay.errors import StoreError
-from jetassay.places import cache_folder
+from jetassay.places import cache_folder, workspace
 
 T = TypeVar("T", bound=np.generic)
 
@@ -33,10 +34,8 @@ class RowFile:
     def __init__(self, dtype: type[np.generic], width: int | None = None) -> None:
         self._dtype, self._tail = np.dtype(dtype), () if width is None else (width,)
         self._rows = 0
-        folder = cache_folder()
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  closed by `array` or `close`
+            self._file = _nameless()
         except OSError as error:
             raise _unwritable(error) from error
 
@@ -66,6 +65,18 @@ class RowFile:
         """Drop what was written."""
         with suppress(OSError):  # of rows that did not go to the full disk, and are dropped anyway
             self._file.close()
+
+
+def _nameless() -> IO[bytes]:
+    """A file of no name in the cache; in the workspace where the cache may only be read, which a full one may be."""
+    folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryFile(dir=folder)
+    except OSError as error:
+        if error.errno not in {errno.EROFS, errno.EACCES, errno.EPERM}:
+            raise
+    return tempfile.TemporaryFile(dir=workspace())
 
 
 def gather(array: NDArray[T], rows: NDArray[np.int64]) -> NDArray[T]:
