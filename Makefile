@@ -50,7 +50,7 @@ tracking-server: $(READY)  ## such a server on this machine until Ctrl-C, for tr
 	@$(BIN)/python tests/services/tracking_server.py
 
 test-browser: $(READY)  ## report, documentation and MLflow's comparison in a headless Chromium
-	@command -v chromium || command -v chromium-browser || command -v google-chrome || { echo "make test-browser needs a Chromium: sudo apt-get install chromium"; exit 1; }
+	@{ command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null || { echo "make test-browser needs a Chromium: sudo apt-get install chromium"; exit 1; }
 	@$(BIN)/pytest -m browser tests/browser
 
 screenshots: $(READY)  ## docs/images: the report of SUITE and MLflow's comparison of its runs, as a browser shows them
