@@ -40,7 +40,7 @@ def section(content: Content) -> Section | None:
     blocks: list[Block] = [
         Text(
             "Constituents around the jet's axis, pseudorapidity across and azimuth up. Area: share of the jet's pT. "
-            "Shape: kind. Filled: charged, in the colour above of how far its track is from the beam line; hollow: "
+            "Shape: kind. Filled: charged, by colour how far its track is from the beam line (key below); hollow: "
             "neutral. Beside: logits of the linear probes of the signal that the row names, above 0 for signal; the "
             "one in bold chose the jet.",
             "note",
