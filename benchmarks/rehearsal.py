@@ -3,14 +3,16 @@
     python -m benchmarks.rehearsal FILE.json --minutes 30 [--card mlp] [--jets 5000000] [--folder DIR]
 
 The dataset has the shape of JetClass's validation set: ten classes, files of 100,000 jets. One file of each class is
-written and the others are links to it (`linked_files`). First the table of jets of one file is made and timed, as every
-file's is once; then units go through extraction into a store on disk, at default settings on all cores, until the time
-is up or the jets are. What was embedded stays whole in the store, and the time for all jets is extrapolated from the
-rate of the last three quarters of the time. Memory is that of the second half beside that of the first.
+written and the others are links to it (`linked_files`). First the table of jets of one unit is made and timed, as every
+unit's is once; then units go through extraction into a store on disk, at default settings on all cores, until the time
+is up. Where all jets are done before, they are embedded again into a new store, and the old one is removed. The time for
+all jets is that of the rate of the last three quarters of the time. Memory is that of the second half beside the first.
 """
 
 import argparse
+import itertools
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -26,6 +28,7 @@ from jetassay.backbones.loading import load_backbone
 from jetassay.embeddings.batching import Batching
 from jetassay.embeddings.datasets import default_store, fill_tables
 from jetassay.embeddings.extraction import embed_units
+from jetassay.embeddings.store import EmbeddingStore
 from jetassay.embeddings.threads import usable_cores
 from jetassay.embeddings.units import Reading, TableRecipe, embedding_recipe, plan
 from jetassay.errors import JetAssayError
@@ -45,9 +48,9 @@ class TimeIsUp(Exception):  # noqa: N818  nothing is wrong
 class Log:
     """Jets in the store, seconds since the beginning, and resident MiB, sampled as batches and units are done."""
 
-    def __init__(self, store, minutes):
-        self._store, self._limit = store, 60 * minutes
-        self._began, self._embedded, self.stored = time.perf_counter(), 0, 0
+    def __init__(self, minutes):
+        self.store, self._limit = None, 60 * minutes
+        self._began, self._embedded, self.stored, self.size = time.perf_counter(), 0, 0, 0
         self.samples = []
         self.sample()
 
@@ -68,12 +71,13 @@ class Log:
 
     def finished(self, unit, shard):
         """A unit is whole."""
-        self._store.write(unit, shard)
+        self.store.write(unit, shard)
         self.stored += len(shard)
+        self.size += self.store.path(unit).stat().st_size
 
 
-def extract(backbone, dataset, log):
-    """Embed until the time is up; gives the wall seconds that it took."""
+def extract(backbone, dataset, log, folder):
+    """Embed until the time is up, all jets again where they are done before; gives the wall seconds that it took."""
     batching = Batching()
     units = plan(
         dataset.files,
@@ -82,7 +86,11 @@ def extract(backbone, dataset, log):
         entries_per_unit=batching.entries_per_unit,
     )
     try:
-        embed_units(backbone, units, finished=log.finished, advance=log.advance)
+        for number in itertools.count(1):
+            log.store = EmbeddingStore(folder / f"store-{number}")
+            embed_units(backbone, units, finished=log.finished, advance=log.advance)
+            print(f"all jets done, {number} times", flush=True)
+            shutil.rmtree(log.store.root)
     except TimeIsUp:
         print("the time is up", flush=True)
     return log.sample()
@@ -106,14 +114,14 @@ def rehearse(chosen, folder):
     read = size_of(folder / "jets") / (len(CLASS_NAMES) * chosen.entries)
     print(f"{dataset.entries:,} jets in {len(paths)} files, {read:.0f} bytes a jet", flush=True)
     backbone, tables_s = load_backbone(find_card(backbone_cards(), chosen.card)), table_cost(dataset, 25_000)
-    before, log = size_of(folder / "cache"), Log(default_store(), chosen.minutes)
-    spent = extract(backbone, dataset, log)
+    log = Log(chosen.minutes)
+    spent = extract(backbone, dataset, log, folder)
     seconds, jets, memory, load = (np.array(column) for column in zip(*log.samples, strict=True))
     late, half = seconds >= WARM * spent, seconds >= spent / 2
     rate = float(np.polyfit(seconds[late], jets[late], 1)[0])
     grown = float(memory[half].max() / memory[(seconds > 0.05 * spent) & ~half].max())
     whole_s = dataset.entries * (1 / rate + tables_s)
-    stored = (size_of(folder / "cache") - before) / max(log.stored, 1)
+    stored = log.size / max(log.stored, 1)
     print(f"{jets[-1]:,.0f} jets in {spent:.0f} s: {rate:,.0f} jets a second, load average {load.mean():.1f}")
     print(f"memory: highest {memory.max():.0f} MiB, second half {grown:.3f} times the first")
     print(

@@ -1,6 +1,6 @@
 """The jets that a report shows: which jet each row of the test sample is, and the constituents of a few of them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -66,16 +66,21 @@ def show_jets(
 
 def jets_table(table: "JetTable", rows: NDArray[np.int64]) -> pd.DataFrame:
     """Which jets the test sample holds, in its order: sha256 of their file, entry in it, label, observed columns."""
-    digests, names = (np.array(each, object) for each in ([file.digest for file in table.files], table.label_names))
     return pd.DataFrame(
         {
             "jet": np.arange(len(rows), dtype=np.int32),
-            "file": digests[table.file_index[rows]],
+            "file": _named(table.file_index[rows], [file.digest for file in table.files]),
             "entry": table.entries[rows],
-            "label": names[table.labels[rows]],
+            "label": _named(table.labels[rows], table.label_names),
             **{name: column[rows] for name, column in table.columns.items()},
         }
     )
+
+
+def _named(numbers: NDArray[np.int64], names: Sequence[str]) -> pd.Categorical:
+    """Names by their numbers: each is held once, however many jets have it."""
+    unique, places = np.unique(np.array(names, object), return_inverse=True)
+    return pd.Categorical.from_codes(places[numbers], categories=unique)
 
 
 def _read(

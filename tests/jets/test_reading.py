@@ -276,6 +276,22 @@ def test_memory_does_not_grow_with_the_number_of_jets(make_sample, root_file):
     assert peaks[2] < 1.5 * peaks[1]
 
 
+@pytest.mark.parametrize("basket", [70, 400, 1050])
+def test_chunks_are_cut_by_entries_whatever_the_baskets_hold(make_sample, root_file, monkeypatch, basket):
+    asked = []
+    iterate = uproot.TTree.iterate
+
+    def noted(tree, *given, **options):
+        asked.append(options["step_size"])
+        return iterate(tree, *given, **options)
+
+    monkeypatch.setattr(uproot.TTree, "iterate", noted)
+    path = root_file(make_sample(1050), basket=basket)
+    found = [chunk.n_entries for chunk in read_chunks(path, schema=JETCLASS, start=20, entries_per_chunk=100)]
+    assert found == [100] * 10 + [30]
+    assert asked == [100]  # a number of entries; text would be bytes, which uproot turns into entries by a guess
+
+
 def test_memory_does_not_grow_with_the_row_groups_of_parquet(make_sample, parquet_file):
     most = {}
     for jets in (4000, 16_000):

@@ -36,6 +36,8 @@ def section(content: Content) -> Section | None:
         return None
     trained = [name for name in content.backbones if not content.is_control(name)]
     names = [name for name in dict.fromkeys(shown["backbone"]) if name in trained] or list(shown["backbone"].unique())
+    # The tables hold every test jet, and a figure a few of them.
+    jets, logits = (table[table["jet"].isin(shown["jet"].unique())] for table in (jets, logits))
     beside = logits[logits["backbone"].isin(names)]
     blocks: list[Block] = [
         Text(
