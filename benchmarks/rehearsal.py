@@ -5,8 +5,9 @@
 The dataset has the shape of JetClass's validation set: ten classes, files of 100,000 jets. One file of each class is
 written and the others are links to it (`linked_files`). First the table of jets of one unit is made and timed, as every
 unit's is once; then units go through extraction into a store on disk, at default settings on all cores, until the time
-is up. Where all jets are done before, they are embedded again into a new store, and the old one is removed. The time for
-all jets is that of the rate of the last three quarters of the time. Memory is that of the second half beside the first.
+is up. Where all jets are done before, they are embedded again into a new store, and the old one is removed. The time
+for all jets is that of the rate of the last three quarters of the time. Memory is that of the second half beside the
+first.
 """
 
 import argparse

@@ -127,6 +127,7 @@ def score_all(
                     taken.probes[backbone] = outcome.details
                 layer = each.layer if task.of == "embedding" else None
                 done.take(_described(task, outcome), task=name, backbone=backbone, layer=layer)
+                each.let_go()
                 bar.advance()
     spent = time_text(time.perf_counter() - began)
     reporter.line(f"scores: {', '.join(chosen)} of {len(embedded)} backbones, from their embeddings, in {spent}")

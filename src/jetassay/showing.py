@@ -48,6 +48,8 @@ def show_jets(
     table = next(iter(embedded.values())).jets
     rows = np.flatnonzero(table.in_files(splits["test"]))
     made = {JETS: jets_table(table, rows)}
+    for each in embedded.values():
+        each.let_go()
     wanted: list[NDArray[np.int32]] = []
     if LOGITS in tables and suite.probe is not None:
         labels = made[JETS]["label"].to_numpy(str)
@@ -77,10 +79,11 @@ def jets_table(table: "JetTable", rows: NDArray[np.int64]) -> pd.DataFrame:
     )
 
 
-def _named(numbers: NDArray[np.int64], names: Sequence[str]) -> pd.Categorical:
+def _named(numbers: NDArray[np.int64], names: Sequence[str]) -> "pd.Categorical[str]":
     """Names by their numbers: each is held once, however many jets have it."""
-    unique, places = np.unique(np.array(names, object), return_inverse=True)
-    return pd.Categorical.from_codes(places[numbers], categories=unique)
+    unique = list(dict.fromkeys(names))
+    places = np.array([unique.index(name) for name in names], np.int64)
+    return pd.Categorical.from_codes(places[numbers], categories=pd.Index(unique))
 
 
 def _read(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from jetassay.backbones.protocol import Backbone
 from jetassay.embeddings.counts import Cost, Counts
+from jetassay.embeddings.scratch import let_go
 from jetassay.embeddings.store import Shard
 from jetassay.embeddings.tables import JetTable
 from jetassay.errors import StoreError
@@ -67,6 +68,12 @@ class Embedded:
             counts=counts,
             cost=cost,
         )
+
+    def let_go(self) -> None:
+        """Take what is mapped from files out of this process's memory; it comes back when it is looked at."""
+        jets = self.jets
+        arrays = (self.embedding, self.scores, jets.labels, jets.file_index, jets.entries, *jets.columns.values())
+        let_go(*(each for each in arrays if each is not None))
 
     @property
     def labels(self) -> NDArray[np.int64]:
