@@ -67,7 +67,7 @@ def pointed_jets(jets: pd.DataFrame, constituents: pd.DataFrame) -> str:
     Constituents are base64 of four bytes each, by falling pT: deta, dphi (0 to 255 from -`REACH` to `REACH`), root of
     the share of the jet's pT (255 is all), and kind + 8 if charged + 16 * displacement (0 to 15, from 0 to 10 sigma).
     """
-    about = jets.set_index("jet").to_dict("index")
+    about = jets[jets["jet"].isin(constituents["jet"].unique())].set_index("jet").to_dict("index")
     found = {jet: [_text(about[jet]), _bytes(parts)] for jet, parts in constituents.groupby("jet")}
     return json.dumps(found, separators=(",", ":"))
 
