@@ -74,3 +74,7 @@ class TrackingError(JetAssayError):
 
 class FetchError(JetAssayError):
     """A file cannot be fetched, is another one than expected, or cannot be unpacked safely."""
+
+
+class ClusterError(JetAssayError):
+    """A Dask cluster cannot be started or reached, or its workers are not what the work needs."""

@@ -13,7 +13,7 @@ from jetassay.progress import Reporter
 from jetassay.report.results import Results
 from jetassay.scoring import results_of, score_all
 from jetassay.showing import show_jets
-from jetassay.steps import embed_all, embed_finite, find_jets, load_backbones, measure_throughput, split_jets
+from jetassay.steps import embed_all, embed_usable, find_jets, load_backbones, measure_throughput, split_jets
 from jetassay.suite import Suite
 from jetassay.tasks.further import require_tasks
 from jetassay.tasks.score import Outcome
@@ -70,7 +70,9 @@ def run_suite(suite: Suite, *, device: str = "cpu", reporter: Reporter) -> Suite
         identity = settings_digest(suite, dataset, backbones)
         with open_suite_run(suite=suite.name, suite_id=identity, reporter=reporter) as opened:
             with clock("embeddings"):
-                embedded, broken = embed_finite(suite, backbones, dataset, splits, reporter=reporter)
+                usable = embed_usable(suite, backbones, dataset, splits, reporter=reporter)
+                embedded, dataset, splits = usable.embedded, usable.dataset, usable.splits
+                identity = settings_digest(suite, dataset, backbones)
                 layers, without_layers = embed_layers(suite, backbones, dataset, splits, reporter=reporter)
                 sound = {name: backbones[name] for name in embedded}
                 layers = {name: each for name, each in layers.items() if name in sound}
@@ -79,7 +81,7 @@ def run_suite(suite: Suite, *, device: str = "cpu", reporter: Reporter) -> Suite
             with clock("scores"):
                 scored = score_all(suite, embedded, splits, varied=varied, layers=layers, reporter=reporter)
                 scored.take(Outcome((), problems=without_layers), task="layers")
-                scored.problems = broken + scored.problems
+                scored.problems = usable.problems + scored.problems
             with clock("audit"):
                 audited = audit_all(suite, sound, dataset=dataset, splits=splits, embedded=embedded, reporter=reporter)
                 for name, findings in audited.items():

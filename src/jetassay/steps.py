@@ -1,7 +1,7 @@
 """The steps that `run.py` names in order: each joins two stages, and decides nothing that belongs to a stage."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from jetassay.errors import ConfigError, LeakageError, NotFiniteError, WeightsError
@@ -112,14 +112,19 @@ def split_jets(suite: Suite, dataset: Dataset) -> Files:
                 "take it out of modes"
             )
     files = split_files(dataset, seed=split.seed, train=split.train, validation=split.validation, test=split.test)
+    _require_probed(suite, dataset, files)
+    return files
+
+
+def _require_probed(suite: Suite, dataset: Dataset, splits: Files) -> None:
+    """Raises `DataError` where a split has too few jets of a class that is scored."""
     if suite.probe is not None:
-        for some in files.values():
+        for some in splits.values():
             require_jets(dataset, classes=(suite.probe.background, *suite.probe.signals), minimum=2, files=some)
     if suite.zero_shot is not None:
         require_jets(
-            dataset, classes=(suite.zero_shot.background, *suite.zero_shot.signals), minimum=2, files=files["test"]
+            dataset, classes=(suite.zero_shot.background, *suite.zero_shot.signals), minimum=2, files=splits["test"]
         )
-    return files
 
 
 def embed_all(
@@ -166,6 +171,42 @@ def embed_finite(
     jets = next(iter(sound.values())).jets()
     found = {name: each.load(jets=jets) for name, each in sound.items()}
     return found, tuple(f"{name}: {error}" for name, error in broken.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Usable:
+    """What was embedded, and the files that it is of.
+
+    problems: a sentence for each backbone that was left out, and for each file
+    """
+
+    embedded: "dict[str, Embedded]"
+    dataset: Dataset
+    splits: Files
+    problems: tuple[str, ...]
+
+
+def embed_usable(
+    suite: Suite, backbones: "Mapping[str, Backbone]", dataset: Dataset, splits: Files, *, reporter: Reporter
+) -> Usable:
+    """As `embed_finite`; files that the workers of a cluster could not use are left out, for all backbones alike.
+
+    Raises `DataError` where a split is too small without them.
+    """
+    from jetassay.embeddings.scheduling.driver import SetAsideError
+
+    try:
+        embedded, broken = embed_finite(suite, backbones, dataset, splits, reporter=reporter)
+    except SetAsideError as error:
+        reporter.warning(f"{error}\nthe suite goes on without, for all backbones alike")
+        aside = {file.path: reason for file, reason in error.files.items()}
+    else:
+        return Usable(embedded, dataset, splits, broken)
+    rest = replace(dataset, files=tuple(file for file in dataset.files if file.path not in aside))
+    kept = {name: tuple(file for file in files if file.path not in aside) for name, files in splits.items()}
+    _require_probed(suite, rest, kept)
+    embedded, broken = embed_finite(suite, backbones, rest, kept, reporter=reporter)
+    return Usable(embedded, rest, kept, (*(f"{path}: set aside: {why}" for path, why in aside.items()), *broken))
 
 
 def measure_throughput(

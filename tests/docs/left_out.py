@@ -39,6 +39,7 @@ LEFT_OUT = {
     "jetassay fetch sophon": NETWORK,
     "jetassay inspect train.h5": OWN_FILES,
     "jetassay plan official --dataset jetclass --data FOLDER": OFFICIAL,
+    "jetassay run default --scheduler processes --workers 2": LONG,
     "jetassay run my-suite.toml --dataset toplandscape --data FOLDER": OFFICIAL,
     "jetassay run my-suite.toml --dataset ours.toml --data FOLDER": OWN_FILES,
     "jetassay add-weaver my-net --network my_net.py --data-config my.yaml --checkpoint net_best.pt --trust-code": (

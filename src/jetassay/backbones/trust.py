@@ -1,4 +1,7 @@
-"""Somebody's Python runs only where the user said so, in the main process, after a warning, and unchanged."""
+"""Somebody's Python runs only where the user said so, after a warning, and unchanged.
+
+That is in the main process, or in a worker of a cluster that is handed the consent file by file.
+"""
 
 import hashlib
 import multiprocessing
@@ -17,6 +20,7 @@ TRUST_VARIABLE = "JETASSAY_TRUST_CODE"
 """Environment variable with the sha256 of each file that may run, commas between them, or 1 for any."""
 
 _consent: ContextVar[bool] = ContextVar("consent", default=False)
+_handed: ContextVar[frozenset[str]] = ContextVar("handed", default=frozenset())
 _modules: dict[str, ModuleType] = {}
 
 
@@ -28,6 +32,21 @@ def trusting(yes: bool) -> Iterator[None]:  # noqa: FBT001 - the answer to one q
         yield
     finally:
         _consent.reset(token)
+
+
+def trusted_files() -> frozenset[str]:
+    """sha256 of each file that runs in this process, with the user's consent."""
+    return frozenset(_modules)
+
+
+@contextmanager
+def trusting_files(digests: frozenset[str]) -> Iterator[None]:
+    """Inside the block these files may run, in a worker too: those that run in the process that gives it work."""
+    token = _handed.set(digests)
+    try:
+        yield
+    finally:
+        _handed.reset(token)
 
 
 def run_file(path: Path, *, owner: str, reporter: Reporter, sha256: str | None = None) -> ModuleType:
@@ -59,6 +78,8 @@ def run_file(path: Path, *, owner: str, reporter: Reporter, sha256: str | None =
 
 
 def _require_consent(path: Path, digest: str, owner: str) -> None:
+    if digest in _handed.get():
+        return
     named = {each.strip() for each in os.environ.get(TRUST_VARIABLE, "").split(",")}
     if not (_consent.get() or named & {"1", digest}):
         raise TrustError(

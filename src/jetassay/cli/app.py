@@ -23,6 +23,12 @@ app = typer.Typer(
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings, errors and the answer.")]
 Device = Annotated[str, typer.Option(help="Where networks run: cpu, cuda, cuda:1 and so on.")]
+Scheduler = Annotated[
+    str, typer.Option(help="Who computes embeddings: local, processes, slurm, htcondor, or tcp://HOST:PORT of Dask.")
+]
+Workers = Annotated[
+    int | None, typer.Option(help="Worker processes, for --scheduler processes, slurm and htcondor.", min=1)
+]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
 
 

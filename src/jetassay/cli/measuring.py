@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from jetassay.cli.app import Device, Force, Quiet, TrustCode, command, width
+from jetassay.cli.app import Device, Force, Quiet, Scheduler, TrustCode, Workers, command, width
 from jetassay.errors import ConfigError
 from jetassay.progress import Reporter
 
@@ -53,18 +53,23 @@ def run(
     data: Annotated[Path | None, typer.Option(help="Folder with the files of a real dataset.")] = None,
     limit: Annotated[int | None, typer.Option(help="At most this many entries of each file.", min=1)] = None,
     device: Device = "cpu",
+    scheduler: Scheduler = "local",
+    workers: Workers = None,
     trust_code: TrustCode = False,
     quiet: Quiet = False,
 ) -> None:
     """Run a suite: jets, embeddings, scores, tracking and report. A second run computes no embedding again."""
     from jetassay.backbones.trust import trusting
+    from jetassay.embeddings.scheduling.clusters import PROCESSES, own_device, scheduled
     from jetassay.run import run_suite
     from jetassay.suite import find_suite
 
     chosen = find_suite(suite)
     chosen = chosen.on(dataset=dataset, folder=data, limit=limit)
-    with trusting(trust_code):
-        result = run_suite(chosen, device=device, reporter=Reporter(quiet=quiet))
+    reporter = Reporter(quiet=quiet)
+    count = chosen.threads if workers is None and scheduler == PROCESSES else workers
+    with trusting(trust_code), scheduled(scheduler, workers=count, device=device, reporter=reporter):
+        result = run_suite(chosen, device=own_device(scheduler, device), reporter=reporter)
     print(result.summary(width=width()))
     if result.problems:
         raise typer.Exit(1)
@@ -111,6 +116,8 @@ def embed(
     weights: Annotated[Path | None, typer.Option(help="The weights' file; its hash must be the card's.")] = None,
     schema: Annotated[str, typer.Option(help="A dataset's name or card.toml: what the files hold.")] = "jetclass",
     device: Device = "cpu",
+    scheduler: Scheduler = "local",
+    workers: Workers = None,
     scores: Annotated[bool, typer.Option("--scores", help="Also the class probabilities, as score_NAME.")] = False,
     trust_code: TrustCode = False,
     quiet: Quiet = False,
@@ -121,19 +128,23 @@ def embed(
     from jetassay.backbones.loading import load_backbone
     from jetassay.backbones.trust import trusting
     from jetassay.embeddings.files import embed_files
+    from jetassay.embeddings.scheduling.clusters import own_device, scheduled
     from jetassay.jets.catalogue import find_schema
 
-    with trusting(trust_code):
-        backbone = load_backbone(find_card(backbone_cards(), card), weights=weights, device=device)
-    rows = embed_files(
-        backbone,
-        files,
-        schema=find_schema(schema),
-        output=output,
-        scores=scores,
-        reporter=Reporter(quiet=quiet),
-        force=force,
-    )
+    own, reporter = own_device(scheduler, device), Reporter(quiet=quiet)
+    with (
+        trusting(trust_code),
+        scheduled(scheduler, workers=workers, device=device, weights=weights, reporter=reporter),
+    ):
+        rows = embed_files(
+            load_backbone(find_card(backbone_cards(), card), weights=weights, device=own),
+            files,
+            schema=find_schema(schema),
+            output=output,
+            scores=scores,
+            reporter=reporter,
+            force=force,
+        )
     print(f"{output}: {rows} jets")
 
 

@@ -1,18 +1,20 @@
 """A dataset through backbones: what is missing is computed, the rest is taken from the store."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from typing import Generic
+from collections.abc import Sequence
+from contextlib import ExitStack
 
 from jetassay.backbones.protocol import Backbone
 from jetassay.embeddings.batching import Batching
 from jetassay.embeddings.embedded import Embedded
 from jetassay.embeddings.extraction import embed_together
+from jetassay.embeddings.filling import Filling
 from jetassay.embeddings.pools import Work
-from jetassay.embeddings.store import DamagedShardError, EmbeddingStore, Shard
+from jetassay.embeddings.scheduling.clusters import chosen_cluster
+from jetassay.embeddings.scheduling.driver import fill_by_workers
+from jetassay.embeddings.store import EmbeddingStore
 from jetassay.embeddings.stored import StoredEmbedding, load_tables
 from jetassay.embeddings.tables import JetTable, tabulate
-from jetassay.embeddings.units import R, Reading, TableRecipe, Unit, embedding_recipe, plan
+from jetassay.embeddings.units import Reading, TableRecipe, Unit, embedding_recipe, plan
 from jetassay.errors import NotFiniteError
 from jetassay.jets.dataset import Dataset
 from jetassay.jets.reading import OnInvalid
@@ -115,7 +117,17 @@ def fill(embeddings: Sequence[StoredEmbedding]) -> list[NotFiniteError | None]:
     All are of one store, and threads and reporter are those of the first. Gives an error for each whose backbone gives
     NaN or infinity, which costs the others nothing, and None for those that are complete. Raises `DataError` for bad
     jets, or where the files can never give the inputs, `StoreError` where the store cannot be written.
+
+    Inside `scheduled` the workers of a cluster do it: to the same bits. There a file that cannot be read stops nothing
+    but itself, and comes as a `SetAsideError` at the end.
     """
+    for each in embeddings:
+        feature_set = each.backbone.feature_set
+        for schema in {unit.reading.schema for unit in each.units}:
+            schema.require_columns(feature_set.needs, owner=f"feature set '{feature_set.name}'")
+    cluster = chosen_cluster()
+    if cluster is not None:
+        return fill_by_workers(embeddings, cluster=cluster)
     first = embeddings[0]
     fill_tables(
         tuple(dict.fromkeys(unit for each in embeddings for unit in each.tables)),
@@ -142,7 +154,7 @@ def jet_table(
 
 def fill_tables(units: Sequence[Unit[TableRecipe]], *, store: EmbeddingStore, reporter: Reporter) -> None:
     """Write the tables that the store lacks."""
-    filling = _Filling("table of jets", units, store, reporter)
+    filling = Filling("table of jets", units, store, reporter)
     if not filling.missing:
         return  # every backbone of a suite comes by here: a line each time would say nothing
     with filling.reported(), reporter.bar(filling.label, filling.entries) as bar:
@@ -153,12 +165,7 @@ def fill_tables(units: Sequence[Unit[TableRecipe]], *, store: EmbeddingStore, re
 
 def _fill_embeddings(embeddings: Sequence[StoredEmbedding]) -> list[NotFiniteError | None]:
     store, reporter, threads = embeddings[0].store, embeddings[0].reporter, embeddings[0].threads
-    fillings = []
-    for each in embeddings:
-        feature_set = each.backbone.feature_set
-        for schema in {unit.reading.schema for unit in each.units}:
-            schema.require_columns(feature_set.needs, owner=f"feature set '{feature_set.name}'")
-        fillings.append(_Filling(each.backbone.card.reference, each.units, store, reporter))
+    fillings = [Filling(each.backbone.card.reference, each.units, store, reporter) for each in embeddings]
     lacking = [filling for filling in fillings if filling.missing]
     with ExitStack() as stack:
         for filling in reversed(fillings):
@@ -173,51 +180,6 @@ def _fill_embeddings(embeddings: Sequence[StoredEmbedding]) -> list[NotFiniteErr
         ]
         failed = embed_together(works, threads=threads)
     return [failed.get(work) for work in works]
-
-
-class _Filling(Generic[R]):
-    """Units of one kind: what the store lacks of them, and what was written since."""
-
-    def __init__(self, label: str, units: Sequence[Unit[R]], store: EmbeddingStore, reporter: Reporter) -> None:
-        self.label, self._store, self._reporter = label, store, reporter
-        self._units: Sequence[Unit[R]] = units
-        self.missing: list[Unit[R]] = [unit for unit in units if not self._holds(unit)]
-        self._entries, self._shards, self._seconds = 0, 0, 0.0
-
-    @property
-    def entries(self) -> int:
-        """Entries of what is missing."""
-        return sum(len(unit) for unit in self.missing)
-
-    def finished(self, unit: Unit[R], shard: Shard) -> None:
-        """Write one shard."""
-        self._store.write(unit, shard)
-        self._entries += len(unit)
-        self._shards += 1
-        self._seconds += shard.facts["cost"]["seconds"]
-
-    @contextmanager
-    def reported(self) -> Iterator[None]:
-        """Says at the end what was computed, however it ends."""
-        there, total = len(self._units) - len(self.missing), len(self._units)
-        try:
-            yield
-        finally:
-            if self._shards < len(self.missing):
-                self._reporter.line(
-                    f"{self.label}: stopped; {there + self._shards} of {total} shards are whole and kept"
-                )
-            else:
-                computed = f"{self._entries} entries computed in {self._seconds:.1f} s, " if self.missing else ""
-                self._reporter.line(f"{self.label}: {computed}{there} of {total} shards taken from the store")
-
-    def _holds(self, unit: Unit[R]) -> bool:
-        """By what the file says of itself; its values are read and checked when they are used."""
-        try:
-            return self._store.holds(unit)
-        except DamagedShardError as error:
-            self._reporter.warning(f"{error}; it is not used, but computed again")
-            return False
 
 
 def _plan_tables(dataset: Dataset, reading: Reading, batching: Batching) -> tuple[Unit[TableRecipe], ...]:

@@ -1,0 +1,203 @@
+"""Units of work on processes: the same bits in any order; what cannot be used is set aside and costs no other."""
+
+import os
+import random
+
+import numpy as np
+import pytest
+
+from jetassay.backbones.loading import load_backbone
+from jetassay.embeddings import datasets
+from jetassay.embeddings.datasets import fill, plan_embedding
+from jetassay.embeddings.scheduling import clusters, driver
+from jetassay.embeddings.scheduling.clusters import Cluster, own_device, scheduled
+from jetassay.embeddings.scheduling.driver import SetAsideError
+from jetassay.embeddings.scheduling.worker import device_of, require_versions, versions
+from jetassay.embeddings.store import EmbeddingStore
+from jetassay.errors import ClusterError, ConfigError, DataError
+from jetassay.jets.dataset import open_dataset
+from jetassay.progress import Reporter
+
+QUIET = Reporter(quiet=True)
+DEADLY = """
+import multiprocessing
+import os
+from jetassay.backbones.protocol import Output
+from jetassay.features.sets import FEATURE_SETS
+
+class Deadly:
+    dtype, feature_set, weights_sha256, labels = "float32", FEATURE_SETS["part-kin"], "0" * 64, ()
+
+    def __init__(self, card):
+        self.card = card
+
+    def embed(self, batch):
+        if batch.multiplicities.max() > 25 and multiprocessing.parent_process() is not None:
+            os._exit(9)
+        return Output(batch.p4[batch.offsets[:-1], :2].copy(), None)
+
+def load(card, **_):
+    return Deadly(card)
+"""
+
+
+@pytest.fixture(scope="module")
+def crew(tmp_path_factory):
+    """Two worker processes for all tests of the module, and a package of somebody else's that they can import."""
+    folder = tmp_path_factory.mktemp("packages")
+    (folder / "somebodys_deadly.py").write_text(DEADLY)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("PYTHONPATH", f"{folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+        monkeypatch.syspath_prepend(str(folder))
+        cluster = Cluster("processes", workers=2, device="cpu", weights=None, reporter=QUIET)
+        cluster.client()
+        yield cluster
+        cluster.close()
+
+
+@pytest.fixture
+def on_crew(crew, monkeypatch):
+    """`fill` by the workers."""
+
+    def run(plans):
+        with monkeypatch.context() as patched:
+            patched.setattr(datasets, "chosen_cluster", lambda: crew)
+            return fill(plans)
+
+    return run
+
+
+@pytest.fixture
+def planned(dataset, tmp_path, small):
+    """The embeddings of the small dataset by some backbones, not filled."""
+
+    def make(*backbones, of=dataset, store="store"):
+        options = {"store": EmbeddingStore(tmp_path / store), "batching": small, "threads": 2}
+        return [plan_embedding(each, of, **options) for each in backbones]
+
+    return make
+
+
+@pytest.fixture
+def other_part(small_part):
+    return load_backbone(small_part.card.model_copy(update={"name": "part-other", "seed": 2}))
+
+
+def test_workers_give_the_bits_of_one_process_in_whatever_order_they_work(
+    planned, on_crew, small_part, other_part, monkeypatch
+):
+    here = planned(small_part, other_part)
+    assert fill(here) == [None, None]
+    in_order = driver._by_range
+    for seed in (1, 2):
+        shuffle = random.Random(seed).sample
+        monkeypatch.setattr(
+            driver, "_by_range", lambda places, shuffle=shuffle: shuffle(ranges := in_order(places), len(ranges))
+        )
+        there = planned(small_part, other_part, store=f"workers-{seed}")
+        assert on_crew(there) == [None, None]
+        for one, other in zip(here, there, strict=True):
+            found, expected = other.load(), one.load()
+            assert np.array_equal(found.embedding, expected.embedding)
+            assert np.array_equal(found.scores, expected.scores)
+            assert np.array_equal(found.jets.columns["multiplicity"], expected.jets.columns["multiplicity"])
+            assert found.counts == expected.counts
+
+
+def test_what_the_store_has_starts_no_cluster_and_what_it_lacks_is_all_that_is_computed(
+    planned, on_crew, small_part, monkeypatch
+):
+    (plan,) = planned(small_part)
+    fill([plan])
+    before = {unit: plan.store.path(unit).stat().st_mtime_ns for unit in plan.units}
+    plan.store.path(plan.units[1]).unlink()
+    on_crew([plan])
+    after = {unit: plan.store.path(unit).stat().st_mtime_ns for unit in plan.units}
+    assert [unit for unit in plan.units if before[unit] != after[unit]] == [plan.units[1]]
+    monkeypatch.setattr(Cluster, "client", lambda _: pytest.fail("a cluster was started for nothing"))
+    with scheduled("processes", workers=1, reporter=QUIET):
+        fill([plan])
+
+
+def test_a_file_that_cannot_be_read_is_set_aside_and_all_others_are_complete(
+    planned, on_crew, small_part, write, dataset
+):
+    def bad(columns):
+        columns["part_px"][7] = np.nan
+
+    poisoned = write("Zqq_000.parquet", 60, edit=bad)
+    whole = open_dataset("bad", [*(file.path for file in dataset.files), poisoned], schema="jetclass")
+    (plan,) = planned(small_part, of=whole)
+    with pytest.raises(SetAsideError, match=r"1 file set aside(.|\n)*Zqq_000\.parquet(.|\n)*part_px") as caught:
+        on_crew([plan])
+    assert [file.path for file in caught.value.files] == [poisoned]
+    lacking = [str(unit) for unit in plan.units if not plan.store.holds(unit)]
+    assert lacking == [f"{poisoned}, entries 0:40"]
+
+
+def test_where_many_files_cannot_be_used_the_run_stops(planned, on_crew, small_part, write, dataset, monkeypatch):
+    def bad(columns):
+        columns["part_px"][0] = np.nan
+
+    monkeypatch.setattr(driver, "MOST_SET_ASIDE", 1)
+    names = ("Zqq_000.parquet", "Wqq_000.parquet")
+    (plan,) = planned(small_part, of=open_dataset("bad", [write(n, 9, edit=bad) for n in names], schema="jetclass"))
+    with pytest.raises(DataError, match="more than 1 files cannot be used"):
+        on_crew([plan])
+
+
+def test_a_file_whose_jets_kill_workers_is_set_aside(planned, on_crew, make_backbone, write):
+    from somebodys_deadly import Deadly
+
+    card = make_backbone(name="deadly", labels=(), width=2).card
+    deadly = Deadly(card.model_copy(update={"architecture": "somebodys_deadly:load"}))
+    files = [write("Hbb_000.parquet", 30, most=20), write("QCD_000.parquet", 30, least=26)]
+    (plan,) = planned(deadly, of=open_dataset("deadly", files, schema="jetclass"))
+    with pytest.raises(SetAsideError, match=r"QCD_000\.parquet: the processes that worked on it died") as caught:
+        on_crew([plan])
+    assert len(caught.value.files) == 1
+    assert [plan.store.holds(unit) for unit in plan.units] == [True, False]
+
+
+def test_workers_of_other_versions_are_refused_and_both_are_named():
+    require_versions(versions())
+    with pytest.raises(ClusterError, match=r"torch \S+ instead of 1\.0"):
+        require_versions(versions() | {"torch": "1.0"})
+
+
+def test_every_worker_of_a_machine_has_a_gpu_of_its_own():
+    assert [device_of("cuda", worker=name, gpus=2) for name in (0, 1, "SLURMCluster-0-1")] == [
+        "cuda:0",
+        "cuda:1",
+        "cuda:1",
+    ]
+    assert device_of("cuda:3", worker=1, gpus=8) == "cuda:3"
+    assert device_of("cpu", worker=1, gpus=8) == "cpu"
+    assert [own_device(where, "cuda") for where in ("local", "processes", "slurm")] == ["cuda", "cuda", "cpu"]
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "workers", "message"),
+    [
+        ("cloud", None, "choose one of local, processes, slurm, htcondor"),
+        ("slurm", None, "how many worker processes"),
+        ("local", 3, "leave --workers out"),
+        ("tcp://127.0.0.1:1", 3, "leave --workers out"),
+    ],
+)
+def test_a_choice_without_sense_is_refused_before_any_work(scheduler, workers, message):
+    with pytest.raises(ConfigError, match=message), scheduled(scheduler, workers=workers, reporter=QUIET):
+        pass
+
+
+def test_without_dask_the_extra_is_named(monkeypatch):
+    monkeypatch.setattr(clusters, "find_spec", lambda _: None)
+    with pytest.raises(ConfigError, match=r"jetassay\[cluster\]"), scheduled("processes", reporter=QUIET):
+        pass
+
+
+@pytest.mark.parametrize("system", ["slurm", "htcondor"])
+def test_a_machine_without_the_batch_system_is_told_apart(system, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(ClusterError, match="run this where jobs are submitted"):
+        clusters.submit_workers(system, 1)
