@@ -1,6 +1,5 @@
 """Units of work on processes: the same bits in any order; what cannot be used is set aside and costs no other."""
 
-import os
 import random
 
 import numpy as np
@@ -19,40 +18,15 @@ from jetassay.jets.dataset import open_dataset
 from jetassay.progress import Reporter
 
 QUIET = Reporter(quiet=True)
-DEADLY = """
-import multiprocessing
-import os
-from jetassay.backbones.protocol import Output
-from jetassay.features.sets import FEATURE_SETS
-
-class Deadly:
-    dtype, feature_set, weights_sha256, labels = "float32", FEATURE_SETS["part-kin"], "0" * 64, ()
-
-    def __init__(self, card):
-        self.card = card
-
-    def embed(self, batch):
-        if batch.multiplicities.max() > 25 and multiprocessing.parent_process() is not None:
-            os._exit(9)
-        return Output(batch.p4[batch.offsets[:-1], :2].copy(), None)
-
-def load(card, **_):
-    return Deadly(card)
-"""
 
 
 @pytest.fixture(scope="module")
-def crew(tmp_path_factory):
-    """Two worker processes for all tests of the module, and a package of somebody else's that they can import."""
-    folder = tmp_path_factory.mktemp("packages")
-    (folder / "somebodys_deadly.py").write_text(DEADLY)
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setenv("PYTHONPATH", f"{folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
-        monkeypatch.syspath_prepend(str(folder))
-        cluster = Cluster("processes", workers=2, device="cpu", weights=None, reporter=QUIET)
-        cluster.client()
-        yield cluster
-        cluster.close()
+def crew():
+    """Two worker processes for all tests of the module."""
+    cluster = Cluster("processes", workers=2, device="cpu", weights=None, reporter=QUIET)
+    cluster.client()
+    yield cluster
+    cluster.close()
 
 
 @pytest.fixture
@@ -146,19 +120,6 @@ def test_where_many_files_cannot_be_used_the_run_stops(planned, on_crew, small_p
         on_crew([plan])
 
 
-def test_a_file_whose_jets_kill_workers_is_set_aside(planned, on_crew, make_backbone, write):
-    from somebodys_deadly import Deadly
-
-    card = make_backbone(name="deadly", labels=(), width=2).card
-    deadly = Deadly(card.model_copy(update={"architecture": "somebodys_deadly:load"}))
-    files = [write("Hbb_000.parquet", 30, most=20), write("QCD_000.parquet", 30, least=26)]
-    (plan,) = planned(deadly, of=open_dataset("deadly", files, schema="jetclass"))
-    with pytest.raises(SetAsideError, match=r"QCD_000\.parquet: the processes that worked on it died") as caught:
-        on_crew([plan])
-    assert len(caught.value.files) == 1
-    assert [plan.store.holds(unit) for unit in plan.units] == [True, False]
-
-
 def test_workers_of_other_versions_are_refused_and_both_are_named():
     require_versions(versions())
     with pytest.raises(ClusterError, match=r"torch \S+ instead of 1\.0"):
@@ -180,6 +141,7 @@ def test_every_worker_of_a_machine_has_a_gpu_of_its_own():
     ("scheduler", "workers", "message"),
     [
         ("cloud", None, "choose one of local, processes, slurm, htcondor"),
+        ("tcp://nonsense", None, "a host and a port"),
         ("slurm", None, "how many worker processes"),
         ("local", 3, "leave --workers out"),
         ("tcp://127.0.0.1:1", 3, "leave --workers out"),

@@ -1,6 +1,7 @@
 """Where units of work are computed: in this process, or by the workers of a Dask cluster, from `--scheduler`."""
 
 import logging
+import re
 import shutil
 import signal
 from collections.abc import Iterator
@@ -199,6 +200,8 @@ def _require_sense(scheduler: str, workers: int | None) -> None:
     known = (LOCAL, PROCESSES, *BATCH_SYSTEMS)
     if scheduler not in known and not scheduler.startswith(_ADDRESSES):
         raise ConfigError(f"--scheduler {scheduler}: choose one of {', '.join(known)}, or tcp://HOST:PORT")
+    if scheduler.startswith(_ADDRESSES) and not re.fullmatch(r"\w+://\S+:\d+", scheduler):
+        raise ConfigError(f"--scheduler {scheduler}: an address has a host and a port, as tcp://HOST:8786")
     if scheduler in BATCH_SYSTEMS and workers is None:
         raise ConfigError(f"--scheduler {scheduler}: say with --workers how many worker processes to ask for")
     if workers is not None and scheduler not in (PROCESSES, *BATCH_SYSTEMS):
