@@ -120,7 +120,7 @@ def compute(job: Job) -> Outcome:
         for position in missing:
             if job.sources[position] is None:
                 finished(job.units[position], tabulate(job.units[position]))
-        failed = embed_together(list(works.values()), threads=1) if works else {}
+        failed = embed_together(list(works.values()), threads=_threads()) if works else {}
     except DataError as error:
         outcome.unreadable = str(error)
         return outcome
@@ -203,6 +203,13 @@ def _holds(store: EmbeddingStore, unit: Unit[Any] | EmbeddingUnit) -> bool:
         return store.holds(unit)
     except DamagedShardError:
         return False
+
+
+def _threads() -> int:
+    """All of the worker's: its jobs take turns, for `one_thread_per_operator` lets one of them in at a time."""
+    from distributed import get_worker
+
+    return int(get_worker().state.nthreads)
 
 
 class _CancelledError(Exception):
