@@ -161,6 +161,19 @@ def test_what_the_rows_beyond_a_jet_hold_never_matters(module, make_batch):
     assert largest_difference([packed(module, loud)[0][:1]], [packed(module, alone)[0]]) < TOLERANCE
 
 
+def test_memory_that_nothing_was_written_to_never_matters(module, make_batch):
+    """Keys are read beyond the last jet too; torch fills what is left uninitialised with NaN here."""
+    batch = make_batch([17, 3])
+    expected = packed(module, batch)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        assert torch.empty(3).isnan().all()
+        found = packed(module, batch)
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert largest_difference(found, expected) == 0
+
+
 def test_real_jets_get_the_same_embedding(module, real_data):
     file = np.load(real_data / "jetclass_mixed_dev.npz")
     mask = file["mask"][:64, 0].astype(bool)
