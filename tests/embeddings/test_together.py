@@ -70,6 +70,20 @@ def test_backbones_together_give_the_bits_that_each_gives_alone(planned, make_ba
         assert found.counts == expected.counts
 
 
+def test_backbones_of_other_lengths_and_columns_give_the_bits_that_each_gives_alone(planned, make_backbone, tmp_path):
+    class Other(make_backbone):
+        feature_set = FeatureSet(name="away", title="Away", features=(Feature("part_deta"),))
+
+    backbones = make_backbone(name="whole"), make_backbone(name="cut", max_constituents=5), Other(name="other")
+    together = [planned(each) for each in backbones]
+    fill(together)
+    for each in together:
+        alone = planned(each.backbone, store=stores.EmbeddingStore(tmp_path / each.backbone.card.name))
+        fill([alone])
+        assert np.array_equal(each.load().embedding, alone.load().embedding)
+        assert each.load().counts == alone.load().counts
+
+
 def test_only_what_each_backbone_lacks_is_computed(planned, make_backbone, dataset, store, small, count):
     first = dataset.limited(40)
     one, two = make_backbone(name="one"), make_backbone(name="two")
