@@ -1,5 +1,6 @@
 import os
 import signal
+import time
 
 import psutil
 import pytest
@@ -106,3 +107,19 @@ def test_sigterm_passes_those_who_catch_every_exception():
     with pytest.raises(InterruptedRunError):
         work()
     assert caught == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_that_comes_in_a_destructor_is_not_lost(number):
+    class Destroyed:
+        def __del__(self):
+            os.kill(os.getpid(), number)
+            time.sleep(0.01)
+
+    def work():
+        with stoppable():
+            Destroyed()
+            time.sleep(30)
+
+    with pytest.raises(InterruptedRunError):
+        work()

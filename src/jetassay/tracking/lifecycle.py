@@ -8,6 +8,7 @@ import hashlib
 import os
 import platform
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from jetassay.progress import Reporter
 from jetassay.tracking.engine import Tracking, told_plainly
 
 _SAME_START_S = 0.5
+_AGAIN_S = 0.05
 
 
 class _StopSignal(BaseException):
@@ -45,7 +47,17 @@ def stoppable(kept: Callable[[], str] = _finished_is_kept) -> Iterator[None]:
     def stop(_number: int, _frame: FrameType | None) -> None:
         raise _StopSignal
 
-    before = signal.signal(signal.SIGTERM, stop)
+    before, hook = signal.signal(signal.SIGTERM, stop), sys.unraisablehook
+
+    def swallowed(what: "sys.UnraisableHookArgs") -> None:
+        """Python drops whatever is raised in a destructor or a weak reference's callback: then it comes once more."""
+        number = {_StopSignal: signal.SIGTERM, KeyboardInterrupt: signal.SIGINT}.get(what.exc_type)
+        if number is None:
+            hook(what)
+        else:
+            threading.Timer(_AGAIN_S, os.kill, (os.getpid(), number)).start()
+
+    sys.unraisablehook = swallowed
     try:
         yield
     except _StopSignal:
@@ -54,6 +66,7 @@ def stoppable(kept: Callable[[], str] = _finished_is_kept) -> Iterator[None]:
         raise InterruptedRunError(f"stopped by Ctrl-C. {kept()}") from pressed
     finally:
         signal.signal(signal.SIGTERM, before)
+        sys.unraisablehook = hook
 
 
 def identity_tags() -> dict[str, str]:
