@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from jetassay.backbones.folding import Norm
 from jetassay.backbones.packed import PackedTransformer, Sizes
 from jetassay.backbones.padding import pad
 from jetassay.backbones.part import ParticleTransformer
@@ -69,6 +70,16 @@ def test_how_much_is_worked_on_at_once_changes_nothing_but_rounding(module, make
         found = PackedTransformer(module, sizes=sizes)(jets.features, jets.p4, jets.mask)
         expected = PackedTransformer(module)(jets.features, jets.p4, jets.mask)
     assert_equal(found, expected)
+
+
+def test_the_factor_of_a_normalisation_is_that_of_its_definition():
+    rows = torch.randn(50, 64, generator=torch.Generator().manual_seed(1)) * torch.logspace(-3, 3, 50)[:, None] + 0.5
+    rows[7] = 4.0  # no spread at all: epsilon alone is left
+    norm = Norm(torch.ones(64), torch.zeros(64), 1e-5)
+    expected = (rows.double().var(dim=1, correction=0) + 1e-5).rsqrt()[:, None]
+    torch.testing.assert_close(norm.factor(rows.double()), expected, rtol=1e-9, atol=0)
+    spread = rows.std(dim=1) > 0.05 * rows.mean(dim=1).abs()
+    torch.testing.assert_close(norm.factor(rows)[spread].double(), expected[spread], rtol=2e-4, atol=0)
 
 
 def test_in_float64_it_equals_the_readable_network_to_rounding(module, make_batch):

@@ -33,6 +33,10 @@ class Linear:
         """With `shift` (in,) added to its inputs."""
         return type(self)(self.weight, self.bias + self.weight @ shift)
 
+    def of_centred(self) -> Self:
+        """With the mean of each row subtracted from its inputs."""
+        return type(self)(self.weight - self.weight.mean(dim=1, keepdim=True), self.bias)
+
     def without_bias(self) -> Self:
         """The matrix alone."""
         return type(self)(self.weight, torch.zeros_like(self.bias))
@@ -74,12 +78,6 @@ class Product:
         else:
             out.copy_(self(rows))
 
-    def onto(self, table: Tensor, rows: Tensor) -> Tensor:
-        """`table` (N, out), with what rows (N, in) give added to it in its type."""
-        if table.dtype == self.matrix.dtype and self.bias is None:
-            return table.addmm_(rows, self.matrix)
-        return table.add_(self(rows))
-
 
 @dataclass(frozen=True, slots=True)
 class Norm:
@@ -97,6 +95,17 @@ class Norm:
     def __call__(self, x: Tensor) -> Tensor:
         """Rows (..., D) to rows."""
         return functional.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
+
+    def factor(self, x: Tensor) -> Tensor:
+        """What centred rows (N, D) are multiplied by, (N, 1): one over their standard deviation.
+
+        From sums of squares, which is faster; digits are lost where a mean is many times as large as the deviation.
+        """
+        width = x.shape[1]
+        mean = torch.mv(x, x.new_full((width,), 1 / width))
+        squares: Tensor = torch.linalg.vector_norm(x, dim=1).square_().div_(width)
+        variance = squares.addcmul_(mean, mean, value=-1)
+        return variance.clamp_(min=0).add_(self.eps).rsqrt_()[:, None]
 
 
 def batch_norm(layer: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:

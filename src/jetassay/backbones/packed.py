@@ -183,11 +183,18 @@ def _lower_triangle(n: int, keys: int, device: torch.device) -> tuple[Tensor, Te
 
 
 class _PackedFeed:
-    """The feed-forward net of a layer, with its residual."""
+    """The feed-forward net of a layer, with its residual.
+
+    The normalisation in its middle is part of the matrix after it, but for a factor of each row. In bfloat16 it stands
+    apart: rounded numbers have no exact mean.
+    """
 
     def __init__(self, block: Block, dtype: torch.dtype, rest: torch.dtype, *, at_once: int) -> None:
         self._before, self._after = Norm.of(block.pre_fc_norm, rest), Norm.of(block.post_fc_norm, dtype)
         self._widen, narrow = Linear.of(block.fc1).to(dtype), Linear.of(block.fc2)
+        self._apart = dtype == torch.bfloat16
+        if not self._apart:
+            narrow = narrow.of_scaled(self._after.weight.double(), self._after.bias.double()).of_centred()
         self._narrow, self._shift = narrow.without_bias().to(dtype), narrow.bias.to(rest)
         self._residual = block.w_resid.detach().to(rest, copy=True)
         self._at_once = at_once
@@ -197,7 +204,9 @@ class _PackedFeed:
             return torch.cat([self(rows) for rows in torch.split(x, self._at_once)])
         hidden = functional.gelu(self._widen(self._before(x)))
         rest = torch.addcmul(self._shift, x, self._residual)
-        return self._narrow.onto(rest, self._after(hidden))
+        if self._apart:
+            return rest.add_(self._narrow(self._after(hidden)))
+        return rest.addcmul_(self._narrow(hidden), self._after.factor(hidden))
 
 
 class _PackedBlock:
