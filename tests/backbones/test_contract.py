@@ -55,6 +55,14 @@ def test_a_jet_is_the_same_in_any_batch(backbone, batch):
     assert np.abs(together[order] - backbone.embed(jets.take(order)).embedding).max() <= 1e-4 * scale
 
 
+def test_class_probabilities_stay_with_their_jets(backbone, batch):
+    if not backbone.labels:
+        pytest.skip(f"{backbone.card.name} gives no class probabilities")
+    jets = batch([3, 90, 17, 40, 1, 60])
+    backwards = backbone.embed(jets.take(np.arange(6)[::-1].copy())).scores[::-1]
+    assert np.abs(backbone.embed(jets).scores - backwards).max() <= 1e-4
+
+
 def test_the_same_batch_gives_the_same_bits(backbone, batch):
     jets = batch([5, 30, 64])
     one, other = backbone.embed(jets), backbone.embed(jets)
