@@ -9,6 +9,7 @@ from jetassay.report.content import Content, Table
 from jetassay.report.null_cells import cells_beside_null
 from jetassay.report.panels import log_axis, panels, trained
 from jetassay.report.sections import bins, calibration, content, sculpting
+from jetassay.report.styles import MARKERS
 from jetassay.tasks.score import Context, Score, result_frame
 
 BACKBONES = ("alpha", "beta", "floor")
@@ -111,7 +112,7 @@ def test_each_variable_has_auc_rejection_and_turn_on(made):
     assert named(figures["bins_jet_pt_turn_on"]) == ["alpha", "beta"], "trained ones alone"
     axes = figures["bins_jet_pt_auc"].axes[0]
     assert [text.get_text() for text in axes.get_xticklabels()] == ["500", "600", "1000"]
-    drawn_values = np.concatenate([line.get_ydata() for line in axes.lines if line.get_marker() == "o"])
+    drawn_values = np.concatenate([line.get_ydata() for line in axes.lines if line.get_marker() in MARKERS])
     assert drawn_values == pytest.approx(0.1)
     assert section.definitions == ("Bins",)
 
