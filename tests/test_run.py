@@ -264,6 +264,7 @@ def test_an_export_in_the_way_is_named_before_any_work(home, jets_folder):
     assert not (home / "cache/embeddings").exists()
 
 
+@pytest.mark.slow
 def test_a_limit_takes_the_first_entries_of_each_file_and_makes_other_data(home, jets_folder):
     whole = run_suite(suite_on(jets_folder, throughput=None), reporter=Reporter(quiet=True)).results
     dataset = {"card": "jetclass", "folder": str(jets_folder), "limit": 10}

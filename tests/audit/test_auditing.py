@@ -46,6 +46,7 @@ def call(*words):
     return CliRunner().invoke(app, list(words), catch_exceptions=False)
 
 
+@pytest.mark.slow
 def test_every_backbone_of_a_suite_is_audited_once_and_the_findings_are_kept(home, folder, monkeypatch):
     suite = suite_on(folder)
     outcome = run_suite(suite, reporter=Reporter(quiet=True))

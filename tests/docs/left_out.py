@@ -17,6 +17,7 @@ OTHERS = "takes result files of other people; tests/report/test_compare.py and t
 BATCH = "takes Docker or a batch system; tests/test_batch_examples.py runs the scripts with a stand-in for jetassay"
 
 LEFT_OUT = {
+    "python -m benchmarks.rehearsal rehearsal.json --minutes 30": LONG,
     "condor_submit examples/htcondor.sub": BATCH,
     "docker build -t jetassay .": BATCH,
     "docker run --rm -v $PWD/cache:/cache -v $PWD:/work jetassay run default": BATCH,
