@@ -59,6 +59,13 @@ def test_a_missing_file_is_named(tmp_path):
         read_session(tmp_path / "none.json")
 
 
+def test_what_has_comparisons_alone_is_read_and_joined(tmp_path):
+    part = measured()
+    del part["benchmarks"]
+    session = read_session(written(tmp_path, part))
+    assert merge([measured(), session])["quantities"] == part["quantities"] * 2
+
+
 def test_ratios_curves_and_numbers_are_read_from_where_they_stand(tmp_path):
     curve = {"figure": "batch", "series": "ParT", "x": "jets", "y": "jets/s", "points": [[16, 2], [1, 1]]}
     number = {"group": "Memory", "name": "packed", "value": 512, "unit": "MiB"}

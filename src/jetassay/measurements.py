@@ -79,7 +79,9 @@ def read_session(path: Path) -> Session:
     """
     try:
         session: Session = json.loads(path.read_text(encoding="utf-8"))
-        for each in session["benchmarks"]:
+        if not any(name in session for name in _LISTS):
+            raise KeyError("benchmarks")
+        for each in session.get("benchmarks", ()):
             each["name"], float(each["extra_info"]["jets_per_s"]), float(each["stats"]["median"]), each["stats"]["iqr"]
         found = comparisons_of(session)
         curves_of(session), numbers_of(session)

@@ -19,6 +19,9 @@ function storedTheme() {
 
 function setTheme(name) {
   document.documentElement.dataset.theme = name;
+}
+
+function keepTheme(name) {
   try {
     localStorage.setItem(KEY, name);
   } catch { /* as above */ }
@@ -30,7 +33,10 @@ function themeSwitch() {
   label.className = "theme";
   select.append(...THEMES.map((name) => new Option(name, name)));
   select.value = document.documentElement.dataset.theme;
-  select.addEventListener("change", () => setTheme(select.value));
+  select.addEventListener("change", () => {
+    setTheme(select.value);
+    keepTheme(select.value); // only what was chosen: a page that could not read the choice must not overwrite it
+  });
   label.append("Theme ", select);
   document.body.prepend(label);
 }
