@@ -79,8 +79,6 @@ def read_session(path: Path) -> Session:
     """
     try:
         session: Session = json.loads(path.read_text(encoding="utf-8"))
-        if not any(name in session for name in _LISTS):
-            raise KeyError("benchmarks")
         for each in session.get("benchmarks", ()):
             each["name"], float(each["extra_info"]["jets_per_s"]), float(each["stats"]["median"]), each["stats"]["iqr"]
         found = comparisons_of(session)
@@ -93,6 +91,8 @@ def read_session(path: Path) -> Session:
         raise DataError(
             f"{path}: not written by `make throughput` ({error!r}); remove it and run that again"
         ) from error
+    if not any(name in session for name in _LISTS):
+        raise DataError(f"{path}: not written by `make throughput` (nothing measured); remove it and run that again")
     for each in found:
         speeds = (*each.ours, *each.peer)
         if not each.ours or len(each.ours) != len(each.peer) or not all(0 < speed < math.inf for speed in speeds):
