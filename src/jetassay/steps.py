@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from jetassay.errors import ConfigError, LeakageError, NotFiniteError, WeightsError
+from jetassay.errors import ConfigError, DataError, LeakageError, NotFiniteError, WeightsError
 from jetassay.jets.catalogue import find_dataset_card, open_card
 from jetassay.jets.dataset import DataFile, Dataset, open_dataset, require_jets, split_files
 from jetassay.jets.peaks import check_labels
@@ -189,24 +189,28 @@ class Usable:
 def embed_usable(
     suite: Suite, backbones: "Mapping[str, Backbone]", dataset: Dataset, splits: Files, *, reporter: Reporter
 ) -> Usable:
-    """As `embed_finite`; files that the workers of a cluster could not use are left out, for all backbones alike.
+    """As `embed_finite`; files that cannot be used are left out, for all backbones alike.
 
     Raises `DataError` where a split is too small without them.
     """
-    from jetassay.embeddings.scheduling.driver import SetAsideError
+    from jetassay.embeddings.aside import SetAsideError, named
 
     try:
         embedded, broken = embed_finite(suite, backbones, dataset, splits, reporter=reporter)
     except SetAsideError as error:
-        reporter.warning(f"{error}\nthe suite goes on without, for all backbones alike")
-        aside = {file.path: reason for file, reason in error.files.items()}
+        aside = {file.path: named(file, reason) for file, reason in error.files.items()}
+        cause = error
     else:
         return Usable(embedded, dataset, splits, broken)
     rest = replace(dataset, files=tuple(file for file in dataset.files if file.path not in aside))
     kept = {name: tuple(file for file in files if file.path not in aside) for name, files in splits.items()}
-    _require_probed(suite, rest, kept)
+    try:
+        _require_probed(suite, rest, kept)
+    except DataError as error:
+        raise DataError(f"{cause}\nThe suite cannot do without: {error}") from cause
+    reporter.warning(f"the suite goes on without {len(aside)} of {len(dataset.files)} files, for all backbones alike")
     embedded, broken = embed_finite(suite, backbones, rest, kept, reporter=reporter)
-    return Usable(embedded, rest, kept, (*(f"{path}: set aside: {why}" for path, why in aside.items()), *broken))
+    return Usable(embedded, rest, kept, (*(f"set aside: {why}" for why in aside.values()), *broken))
 
 
 def measure_throughput(

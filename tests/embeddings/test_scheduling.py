@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from jetassay.backbones.loading import load_backbone
-from jetassay.embeddings import datasets
+from jetassay.embeddings import aside, datasets
+from jetassay.embeddings.aside import SetAsideError
 from jetassay.embeddings.datasets import fill, plan_embedding
 from jetassay.embeddings.scheduling import clusters, driver
 from jetassay.embeddings.scheduling.clusters import Cluster, own_device, scheduled
-from jetassay.embeddings.scheduling.driver import SetAsideError
 from jetassay.embeddings.scheduling.worker import device_of, require_versions, versions
 from jetassay.embeddings.store import EmbeddingStore
 from jetassay.errors import ClusterError, ConfigError, DataError
@@ -93,31 +93,44 @@ def test_what_the_store_has_starts_no_cluster_and_what_it_lacks_is_all_that_is_c
         fill([plan])
 
 
+@pytest.fixture(params=["one process", "workers"])
+def filled(request, on_crew):
+    """`fill`, by either."""
+    return fill if request.param == "one process" else on_crew
+
+
 def test_a_file_that_cannot_be_read_is_set_aside_and_all_others_are_complete(
-    planned, on_crew, small_part, write, dataset
+    planned, filled, small_part, other_part, write, dataset
 ):
     def bad(columns):
         columns["part_px"][7] = np.nan
 
     poisoned = write("Zqq_000.parquet", 60, edit=bad)
-    whole = open_dataset("bad", [*(file.path for file in dataset.files), poisoned], schema="jetclass")
-    (plan,) = planned(small_part, of=whole)
+    paths = [file.path for file in dataset.files]
+    whole = open_dataset("bad", [paths[0], poisoned, *paths[1:]], schema="jetclass")
+    plans = planned(small_part, other_part, of=whole)
     with pytest.raises(SetAsideError, match=r"1 file set aside(.|\n)*Zqq_000\.parquet(.|\n)*part_px") as caught:
-        on_crew([plan])
+        filled(plans)
     assert [file.path for file in caught.value.files] == [poisoned]
-    lacking = [str(unit) for unit in plan.units if not plan.store.holds(unit)]
-    assert lacking == [f"{poisoned}, entries 0:40"]
+    for plan, backbone in zip(plans, (small_part, other_part), strict=True):
+        lacking = [str(unit) for unit in plan.units if not plan.store.holds(unit)]
+        assert f"{poisoned}, entries 0:40" in lacking
+        assert all(str(poisoned) in each for each in lacking)
+        (alone,) = planned(backbone, of=dataset, store="alone")
+        fill([alone])
+        (rest,) = planned(backbone, of=dataset)
+        assert np.array_equal(rest.load().embedding, alone.load().embedding)
 
 
-def test_where_many_files_cannot_be_used_the_run_stops(planned, on_crew, small_part, write, dataset, monkeypatch):
+def test_where_many_files_cannot_be_used_the_run_stops(planned, filled, small_part, write, monkeypatch):
     def bad(columns):
         columns["part_px"][0] = np.nan
 
-    monkeypatch.setattr(driver, "MOST_SET_ASIDE", 1)
+    monkeypatch.setattr(aside, "MOST_SET_ASIDE", 1)
     names = ("Zqq_000.parquet", "Wqq_000.parquet")
     (plan,) = planned(small_part, of=open_dataset("bad", [write(n, 9, edit=bad) for n in names], schema="jetclass"))
     with pytest.raises(DataError, match="more than 1 files cannot be used"):
-        on_crew([plan])
+        filled([plan])
 
 
 def test_workers_of_other_versions_are_refused_and_both_are_named():

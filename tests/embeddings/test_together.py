@@ -13,9 +13,10 @@ import uproot
 
 from jetassay.embeddings import pools, units
 from jetassay.embeddings import store as stores
+from jetassay.embeddings.aside import SetAsideError
 from jetassay.embeddings.batching import Batching
 from jetassay.embeddings.datasets import embed_dataset, fill, plan_embedding, stream_dataset
-from jetassay.errors import DataError, NotFiniteError
+from jetassay.errors import NotFiniteError
 from jetassay.features.recipe import Feature, FeatureSet
 from jetassay.jets.dataset import open_dataset
 
@@ -112,14 +113,14 @@ def test_a_backbone_without_finite_numbers_costs_the_others_nothing(planned, mak
     assert not any(broken.store.holds(unit) for unit in broken.units)
 
 
-def test_jets_that_cannot_be_read_stop_all_of_them(make_backbone, write, store, small):
+def test_a_file_that_cannot_be_read_is_set_aside_for_all_of_them(make_backbone, write, store, small):
     def bad(columns):
         columns["part_px"][7] = np.nan
 
     dataset = open_dataset("bad", [write("Hbb_000.parquet", 60, edit=bad)], schema="jetclass")
     backbones = make_backbone(name="one"), make_backbone(name="two")
     embeddings = [plan_embedding(each, dataset, store=store, batching=small) for each in backbones]
-    with pytest.raises(DataError, match="part_px"):
+    with pytest.raises(SetAsideError, match="part_px"):
         fill(embeddings)
 
 

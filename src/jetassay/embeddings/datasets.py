@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 from jetassay.backbones.protocol import Backbone
+from jetassay.embeddings.aside import FilesAside
 from jetassay.embeddings.batching import Batching
 from jetassay.embeddings.embedded import Embedded
 from jetassay.embeddings.extraction import embed_together
@@ -15,7 +16,7 @@ from jetassay.embeddings.store import EmbeddingStore
 from jetassay.embeddings.stored import StoredEmbedding, load_tables
 from jetassay.embeddings.tables import JetTable, tabulate
 from jetassay.embeddings.units import Reading, TableRecipe, Unit, embedding_recipe, plan
-from jetassay.errors import NotFiniteError
+from jetassay.errors import DataError, NotFiniteError
 from jetassay.jets.dataset import Dataset
 from jetassay.jets.reading import OnInvalid
 from jetassay.places import cache_folder
@@ -115,11 +116,11 @@ def fill(embeddings: Sequence[StoredEmbedding]) -> list[NotFiniteError | None]:
     """Write the tables and shards that the store lacks; jets that several backbones need are read once for all.
 
     All are of one store, and threads and reporter are those of the first. Gives an error for each whose backbone gives
-    NaN or infinity, which costs the others nothing, and None for those that are complete. Raises `DataError` for bad
-    jets, or where the files can never give the inputs, `StoreError` where the store cannot be written.
+    NaN or infinity, which costs the others nothing, and None for those that are complete. A file that cannot be read
+    stops nothing but itself, and comes as a `SetAsideError` at the end. Raises `DataError` where the files can never
+    give the inputs, or too many cannot be read, `StoreError` where the store cannot be written.
 
-    Inside `scheduled` the workers of a cluster do it: to the same bits. There a file that cannot be read stops nothing
-    but itself, and comes as a `SetAsideError` at the end.
+    Inside `scheduled` the workers of a cluster do it: to the same bits.
     """
     for each in embeddings:
         feature_set = each.backbone.feature_set
@@ -129,12 +130,16 @@ def fill(embeddings: Sequence[StoredEmbedding]) -> list[NotFiniteError | None]:
     if cluster is not None:
         return fill_by_workers(embeddings, cluster=cluster)
     first = embeddings[0]
+    aside = FilesAside(first.reporter)
     fill_tables(
         tuple(dict.fromkeys(unit for each in embeddings for unit in each.tables)),
         store=first.store,
         reporter=first.reporter,
+        aside=aside,
     )
-    return _fill_embeddings(embeddings)
+    failed = _fill_embeddings(embeddings, aside)
+    aside.close()
+    return failed
 
 
 def jet_table(
@@ -152,18 +157,27 @@ def jet_table(
     return load_tables(units, store=store, reporter=reporter)
 
 
-def fill_tables(units: Sequence[Unit[TableRecipe]], *, store: EmbeddingStore, reporter: Reporter) -> None:
-    """Write the tables that the store lacks."""
+def fill_tables(
+    units: Sequence[Unit[TableRecipe]], *, store: EmbeddingStore, reporter: Reporter, aside: FilesAside | None = None
+) -> None:
+    """Write the tables that the store lacks; aside: takes files that cannot be read, in place of an error."""
     filling = Filling("table of jets", units, store, reporter)
     if not filling.missing:
         return  # every backbone of a suite comes by here: a line each time would say nothing
     with filling.reported(), reporter.bar(filling.label, filling.entries) as bar:
         for unit in filling.missing:
-            filling.finished(unit, tabulate(unit))
+            if aside is not None and unit.file in aside:
+                continue
+            try:
+                filling.finished(unit, tabulate(unit))
+            except DataError as error:
+                if aside is None:
+                    raise
+                aside.put(unit.file, str(error))
             bar.advance(len(unit))
 
 
-def _fill_embeddings(embeddings: Sequence[StoredEmbedding]) -> list[NotFiniteError | None]:
+def _fill_embeddings(embeddings: Sequence[StoredEmbedding], aside: FilesAside) -> list[NotFiniteError | None]:
     store, reporter, threads = embeddings[0].store, embeddings[0].reporter, embeddings[0].threads
     fillings = [Filling(each.backbone.card.reference, each.units, store, reporter) for each in embeddings]
     lacking = [filling for filling in fillings if filling.missing]
@@ -178,7 +192,7 @@ def _fill_embeddings(embeddings: Sequence[StoredEmbedding]) -> list[NotFiniteErr
             Work(backbone=each.backbone, units=filling.missing, finished=filling.finished, advance=bar.advance)
             for each, filling in zip(embeddings, fillings, strict=True)
         ]
-        failed = embed_together(works, threads=threads)
+        failed = embed_together(works, threads=threads, aside=aside)
     return [failed.get(work) for work in works]
 
 

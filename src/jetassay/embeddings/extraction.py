@@ -7,7 +7,7 @@ per jet.
 
 import platform
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 import jetassay
 from jetassay.backbones.protocol import Backbone, Output
+from jetassay.embeddings.aside import FilesAside
 from jetassay.embeddings.counts import Cost, Counts
 from jetassay.embeddings.pools import EmbeddingUnit, Pool, Work, read_pools
 from jetassay.embeddings.store import Column, Shard
@@ -41,10 +42,13 @@ class _Part:
     cost: Cost
 
 
-def embed_together(works: Sequence[Work], *, threads: int | None = None) -> dict[Work, NotFiniteError]:
+def embed_together(
+    works: Sequence[Work], *, threads: int | None = None, aside: FilesAside | None = None
+) -> dict[Work, NotFiniteError]:
     """Embed the units of several backbones in one go, so that jets they share are read once.
 
     threads: batches that run side by side; None for one per usable core
+    aside:   takes files that cannot be read, in place of an error
 
     Forward passes go on while the next jets are read and a unit is written. In memory are the jets of two chunks and
     of one that is being read, and of short files so many that the queue is never empty.
@@ -55,21 +59,20 @@ def embed_together(works: Sequence[Work], *, threads: int | None = None) -> dict
     threads = threads or usable_cores()
     workers = ThreadPoolExecutor(threads, thread_name_prefix="embed")
     failed: dict[Work, NotFiniteError] = {}
-    parts: dict[Work, list[_Part]] = {work: [] for work in works}
+    parts: dict[tuple[Work, int], list[_Part]] = defaultdict(list)
     with (
         one_thread_per_operator(),
         prompt_turns(),
-        closing(read_pools(works, but=failed)) as pools,
+        closing(read_pools(works, but=failed, aside=aside)) as pools,
         closing(read_ahead(pools)) as ahead,
     ):
         try:
             under_way = _under_way(chain.from_iterable(ahead), workers, queued=_QUEUED * threads)
             for pool, part in _finished(under_way, failed):
-                parts[pool.work].append(part)
+                unit = pool.work, id(pool.unit)
+                parts[unit].append(part)
                 if pool.ends_unit:
-                    shard = _assemble(parts[pool.work], pool, threads)
-                    parts[pool.work] = []
-                    pool.work.finished(pool.unit, shard)
+                    pool.work.finished(pool.unit, _assemble(parts.pop(unit), pool, threads))
         finally:
             workers.shutdown(cancel_futures=True)
     return failed

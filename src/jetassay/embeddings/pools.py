@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jetassay.backbones.protocol import Backbone
+from jetassay.embeddings.aside import FilesAside
 from jetassay.embeddings.counts import Counts
 from jetassay.embeddings.store import Shard
 from jetassay.embeddings.units import EmbeddingRecipe, Unit
@@ -52,36 +53,49 @@ class Pool:
     ends_unit: bool
 
 
-def read_pools(works: Sequence[Work], *, but: Container[Work]) -> Generator[list[Pool]]:
+def read_pools(
+    works: Sequence[Work], *, but: Container[Work], aside: FilesAside | None = None
+) -> Generator[list[Pool]]:
     """The pools of all units, as many together as come from the same jets; of works in `but` no more.
 
     The jets of a range are read once, and inputs computed once for each feature set; ranges come in the order in which
-    works have them, those of the first work first. Raises `DataError` where jets cannot be read or give no inputs.
+    works have them, those of the first work first. Raises `DataError` where jets cannot be read or give no inputs; with
+    `aside` the file is put there instead, and no more comes of it.
     """
     for members in _by_range(works):
         alive = [(work, unit) for work, unit in members if work not in but]
-        if not alive:
+        if not alive or (aside is not None and alive[0][1].file in aside):
             continue
-        unit = alive[0][1]
-        position, began = unit.start, time.thread_time()
-        for chunk in _chunks(unit, [work.backbone.feature_set for work, _ in alive]):
-            position += chunk.n_entries
-            wanted = {unit.recipe.feature_set: work.backbone.feature_set for work, unit in alive}
-            inputs = {digest: _inputs(feature_set, chunk) for digest, feature_set in wanted.items()}
-            counts, spent = Counts.of(chunk), (time.thread_time() - began) / len(alive)
-            yield [
-                Pool(
-                    work=work,
-                    unit=unit,
-                    entries=chunk.origin.entries,
-                    inputs=inputs[unit.recipe.feature_set],
-                    counts=counts,
-                    reading_cpu_s=spent,
-                    ends_unit=position == unit.stop,
-                )
-                for work, unit in alive
-            ]
-            began = time.thread_time()
+        try:
+            yield from _pools(alive)
+        except DataError as error:
+            if aside is None:
+                raise
+            aside.put(alive[0][1].file, str(error))
+
+
+def _pools(alive: Sequence[tuple[Work, EmbeddingUnit]]) -> Iterator[list[Pool]]:
+    """Those of one range."""
+    unit = alive[0][1]
+    position, began = unit.start, time.thread_time()
+    wanted = {unit.recipe.feature_set: work.backbone.feature_set for work, unit in alive}
+    for chunk in _chunks(unit, list(wanted.values())):
+        position += chunk.n_entries
+        inputs = {digest: _inputs(feature_set, chunk) for digest, feature_set in wanted.items()}
+        counts, spent = Counts.of(chunk), (time.thread_time() - began) / len(alive)
+        yield [
+            Pool(
+                work=work,
+                unit=unit,
+                entries=chunk.origin.entries,
+                inputs=inputs[unit.recipe.feature_set],
+                counts=counts,
+                reading_cpu_s=spent,
+                ends_unit=position == unit.stop,
+            )
+            for work, unit in alive
+        ]
+        began = time.thread_time()
 
 
 def _by_range(works: Sequence[Work]) -> list[list[tuple[Work, EmbeddingUnit]]]:

@@ -4,6 +4,7 @@ import logging
 import re
 import shutil
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -19,11 +20,13 @@ from jetassay.progress import Reporter
 LOCAL, PROCESSES = "local", "processes"
 BATCH_SYSTEMS = {"slurm": "SLURMCluster", "htcondor": "HTCondorCluster"}
 _ADDRESSES = ("tcp://", "tls://")
-_CONNECT_S, _FIRST_WORKER_S = 20, 60
-_OURS = {
-    "distributed.scheduler.worker-saturation": 1.0,  # a worker that dies takes down no range but the one it works on
-    "distributed.scheduler.allowed-failures": 1,
-}
+_CONNECT_S, _FIRST_WORKER_S, _LOOK_S, _WITHOUT_WORKERS_S = 20, 60, 5, 60
+_SATURATION = {"distributed.scheduler.worker-saturation": 1.0}
+"""A worker that dies takes down no range but the one it works on."""
+_FAILURES = {"distributed.scheduler.allowed-failures": 1}
+"""Workers that a range may kill before it is tried alone. Elsewhere Dask's 3: there batch systems end workers too."""
+_PROLOGUE = ("export DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE=False",)
+"""A worker with much memory in use would pause for ever, since nothing can be spilled; batch systems have limits."""
 
 
 class Cluster:
@@ -41,21 +44,50 @@ class Cluster:
         self._workers, self._reporter = workers, reporter
         self._client: Any = None
         self._owned: Any = None
+        self._looked = self._seen_working = 0.0
 
     def client(self) -> Any:
         """Dask's client; the first call starts or reaches the cluster. Raises `ClusterError`."""
         if self._client is None:
-            with _interrupts_for_main_thread():
-                self._client = self._connect() if self.scheduler.startswith(_ADDRESSES) else self._start()
+            if self.scheduler.startswith(_ADDRESSES):
+                self._connect()
+            else:
+                self._start()
+            self._looked = self._seen_working = time.monotonic()
+            self._reporter.line(f"cluster: {self.scheduler}, {_crew(self._client)}, {self._dashboard()}")
         return self._client
 
+    def _dashboard(self) -> str:
+        """What to say of it. A scheduler of our own has one only with bokeh; of another's this cannot be told."""
+        served = "dashboard" in self._client.scheduler_info(n_workers=0)["services"]
+        if not served or (self._owned is not None and find_spec("bokeh") is None):
+            return "no dashboard (it needs bokeh: pip install bokeh)"
+        return f"dashboard {self._client.dashboard_link}"
+
     def keep(self) -> None:
-        """Submit again the jobs that a batch system has ended. Raises `ClusterError` where the scheduler is gone."""
+        """Now and then, submit again the jobs that a batch system has ended.
+
+        Raises `ClusterError` where the scheduler is gone, or all workers of a cluster that starts no others.
+        """
         if self._client.status not in ("running", "connecting"):
             raise lost(self.scheduler)
-        there = self._client.scheduler_info(n_workers=-1)["workers"]
-        if self.scheduler in BATCH_SYSTEMS and len(there) < (self._workers or 0):
-            self._owned.scale(self._workers)
+        now = time.monotonic()
+        if now - self._looked < _LOOK_S:
+            return
+        self._looked = now
+        there = self._client.scheduler_info(n_workers=-1)["workers"].values()
+        if self.scheduler in BATCH_SYSTEMS:
+            if len(there) < (self._workers or 0):
+                self._owned.scale(self._workers)
+            return
+        if any(each["status"] == "running" for each in there):
+            self._seen_working = now
+        elif now - self._seen_working > _WITHOUT_WORKERS_S:
+            paused = "all workers are paused for want of memory" if there else "no worker is left"
+            raise ClusterError(
+                f"--scheduler {self.scheduler}: {paused}. Whole shards are kept; give it workers, and the same "
+                "command goes on from there"
+            )
 
     def close(self) -> None:
         """End what was started; a cluster of somebody else goes on, without our backbones in its memory."""
@@ -68,12 +100,13 @@ class Cluster:
         if owned is not None:
             owned.close()
 
-    def _connect(self) -> Any:
+    def _connect(self) -> None:
         from distributed import Client
 
         try:
-            client = Client(self.scheduler, timeout=_CONNECT_S, set_as_default=False)
-            client.wait_for_workers(1, timeout=_FIRST_WORKER_S)
+            with _interrupts_for_main_thread():
+                self._client = Client(self.scheduler, timeout=_CONNECT_S, set_as_default=False)
+            self._client.wait_for_workers(1, timeout=_FIRST_WORKER_S)
         except TimeoutError as error:
             raise ClusterError(
                 f"{self.scheduler}: no scheduler answers there within {_CONNECT_S} s, or no worker joins it within "
@@ -81,25 +114,23 @@ class Cluster:
             ) from error
         except (OSError, ValueError) as error:
             raise ClusterError(f"{self.scheduler}: no Dask scheduler can be reached there ({error})") from error
-        self._reporter.line(f"cluster: {self.scheduler}, {_crew(client)}, dashboard {client.dashboard_link}")
-        return client
 
-    def _start(self) -> Any:
+    def _start(self) -> None:
         import dask
         from distributed import Client
 
-        if self.scheduler == PROCESSES:
-            with dask.config.set(_OURS):
-                self._owned = start_processes(self._workers or _for_each_core_or_gpu(self.device))
-        else:
-            assert self._workers is not None  # as `scheduled` has checked
-            self._owned = submit_workers(self.scheduler, self._workers)
-            self._reporter.line(f"cluster: {self._workers} workers asked of {self.scheduler}; waiting for the first")
-        client = Client(self._owned, set_as_default=False)
-        client.wait_for_workers(1)
-        dashboard = f"dashboard {client.dashboard_link}" if find_spec("bokeh") else "no dashboard without bokeh"
-        self._reporter.line(f"cluster: {self.scheduler}, {_crew(client)}, {dashboard}")
-        return client
+        with _interrupts_for_main_thread(), dask.config.set(_SATURATION):
+            if self.scheduler == PROCESSES:
+                with dask.config.set(_FAILURES):
+                    self._owned = start_processes(self._workers or _for_each_core_or_gpu(self.device))
+            else:
+                assert self._workers is not None  # as `scheduled` has checked
+                self._owned = submit_workers(self.scheduler, self._workers)
+                self._reporter.line(
+                    f"cluster: {self._workers} workers asked of {self.scheduler}; waiting for the first"
+                )
+            self._client = Client(self._owned, set_as_default=False)
+        self._client.wait_for_workers(1)  # hours, where the queue is long: outside, so that Ctrl-C ends it
 
 
 _chosen: ContextVar[Cluster | None] = ContextVar("cluster", default=None)
@@ -160,6 +191,7 @@ def start_processes(workers: int) -> Any:
 
 def submit_workers(system: str, workers: int) -> Any:
     """Workers as jobs of a batch system, as the user's Dask configuration describes them. Raises `ClusterError`."""
+    import dask
     import dask_jobqueue
 
     kind = getattr(dask_jobqueue, BATCH_SYSTEMS[system])
@@ -167,7 +199,8 @@ def submit_workers(system: str, workers: int) -> Any:
     if shutil.which(command) is None:
         raise ClusterError(f"--scheduler {system}: there is no {command} here; run this where jobs are submitted")
     try:
-        cluster = kind(silence_logs=logging.CRITICAL)
+        prologue = dask.config.get(f"jobqueue.{system}.job-script-prologue") or []
+        cluster = kind(silence_logs=logging.CRITICAL, job_script_prologue=[*prologue, *_PROLOGUE])
     except ValueError as error:
         raise ClusterError(
             f"--scheduler {system}: {' '.join(str(error).split())}. Say so in `jobqueue: {system}:` of a file in "

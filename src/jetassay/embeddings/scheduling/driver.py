@@ -6,7 +6,7 @@ Where it fails again its file is set aside and named, and everything else is com
 
 import queue
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,32 +16,18 @@ from uuid import uuid4
 from jetassay.backbones.protocol import Backbone
 from jetassay.backbones.trust import trusted_files
 from jetassay.backbones.weights import weights_path
+from jetassay.embeddings.aside import FilesAside, named
 from jetassay.embeddings.filling import Filling
 from jetassay.embeddings.scheduling.clusters import Cluster, lost
 from jetassay.embeddings.scheduling.worker import Job, Outcome, Source, compute, versions
 from jetassay.embeddings.stored import StoredEmbedding
 from jetassay.embeddings.units import Unit
-from jetassay.errors import ClusterError, DataError, NotFiniteError
-from jetassay.jets.dataset import DataFile
+from jetassay.errors import ClusterError, JetAssayError, NotFiniteError
 from jetassay.progress import Bar
 
-MOST_SET_ASIDE = 10
-"""Where more files than this cannot be used, it is not the files, or one should know before hours are spent."""
 _AHEAD = 3  # ranges under way for each thread, so that no worker waits for the driver
-_TICK_S = 5.0
+_TICK_S = 1.0
 _TABLE = -1
-
-
-class SetAsideError(DataError):
-    """Files that cannot be used. All that does not need them is complete.
-
-    files: each with the reason
-    """
-
-    def __init__(self, files: Mapping[DataFile, str]) -> None:
-        self.files = dict(files)
-        reasons = "\n".join(f"{file.path}: {reason}" for file, reason in files.items())
-        super().__init__(f"{len(files)} file{'s' * (len(files) > 1)} set aside; all others are complete.\n{reasons}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +69,9 @@ def fill_by_workers(embeddings: Sequence[StoredEmbedding], *, cluster: Cluster) 
         lacking = [filling for filling in fillings if filling.missing] or [tables]
         label = lacking[0].label if len(lacking) == 1 else f"{len(lacking)} backbones"
         bar = stack.enter_context(reporter.bar(label, sum(len(place.unit) for place in places)))
-        work = _Distribution(cluster, client, store.root.absolute(), bar)
+        work = _Distribution(cluster, client, store.root.absolute(), bar, FilesAside(reporter))
         work.run(_by_range(places))
-    if work.aside:
-        raise SetAsideError(work.aside)
+    work.aside.close()
     return [work.failed[number][1] if number in work.failed else None for number in range(len(embeddings))]
 
 
@@ -110,18 +95,18 @@ def _by_range(places: Sequence[_Place]) -> list[list[_Place]]:
 class _Distribution:
     """Ranges on their way to workers and back.
 
+    aside:    files that failed twice
     failed:   embeddings that give NaN or infinity, each with the first entry and what to say
     suspects: ranges that failed once, and why
-    aside:    files that failed twice, and why
     """
 
     cluster: Cluster
     client: Any
     store: Path
     bar: Bar
+    aside: FilesAside
     failed: dict[int, tuple[tuple[str, int], NotFiniteError]] = field(default_factory=dict)
     suspects: list[tuple[list[_Place], str]] = field(default_factory=list)
-    aside: dict[DataFile, str] = field(default_factory=dict)
     _under_way: dict[Any, list[_Place]] = field(default_factory=dict)
     _done: "queue.SimpleQueue[Any]" = field(default_factory=queue.SimpleQueue)
 
@@ -133,7 +118,8 @@ class _Distribution:
             for places, _ in suspects:
                 if places[0].unit.file not in self.aside:
                     self._drain(deque([places]))
-                    self.aside |= {place.unit.file: why for again, why in self.suspects for place in again}
+                    for again, why in self.suspects[:1]:
+                        self.aside.put(again[0].unit.file, why)
                     self.suspects = []
         finally:
             if self._under_way and self.client.status == "running":
@@ -145,10 +131,10 @@ class _Distribution:
             most = _AHEAD * max(sum(self.client.nthreads().values()), 1)
             while pending and len(self._under_way) < most:
                 self._submit(pending.popleft())
+            self.cluster.keep()
             try:
                 future = self._done.get(timeout=_TICK_S)
             except queue.Empty:
-                self.cluster.keep()
                 continue
             places = self._under_way.pop(future)
             self._take(places, self._outcome(future))
@@ -187,7 +173,9 @@ class _Distribution:
                 f"--scheduler {self.cluster.scheduler}: a worker cannot import what it needs ({error}); give workers "
                 "and driver the same environment"
             ) from error
-        raise error
+        if isinstance(error, JetAssayError):
+            raise error
+        return Outcome(unreadable=f"{type(error).__name__}: {error}")
 
     def _take(self, places: list[_Place], outcome: Outcome) -> None:
         for position, seconds in outcome.seconds.items():
@@ -200,9 +188,5 @@ class _Distribution:
         if outcome.unreadable:
             left = [place for position, place in enumerate(places) if position not in outcome.seconds]
             self.suspects.append((left, outcome.unreadable))
-            files = {suspect[0].unit.file for suspect, _ in self.suspects} | set(self.aside)
-            if len(files) > MOST_SET_ASIDE:
-                raise DataError(
-                    f"more than {MOST_SET_ASIDE} files cannot be used; what was complete is kept. The last of them:\n"
-                    f"{places[0].unit.file.path}: {outcome.unreadable}"
-                )
+            files = {suspect[0].unit.file for suspect, _ in self.suspects}
+            self.aside.require_few(files, reason=named(places[0].unit.file, outcome.unreadable))
