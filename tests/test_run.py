@@ -208,7 +208,7 @@ def test_what_to_simulate_is_not_said_of_files(home, jets_folder):
 
 
 def test_a_figure_that_fails_costs_neither_page_nor_tracking(home, jets_folder, monkeypatch):
-    def broken(frame):
+    def broken(scores, **options):
         raise ZeroDivisionError("no such jets")
 
     monkeypatch.setattr("jetassay.report.sections.throughput.throughput_figure", broken)

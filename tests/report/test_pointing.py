@@ -9,7 +9,7 @@ import pytest
 from matplotlib import pyplot as plt
 
 from jetassay.report.content import Content, Pointed
-from jetassay.report.figures import picture
+from jetassay.report.pictures import picture
 from jetassay.report.pointing import REACH, SCALE, link, pointed_jets
 from jetassay.report.sections.maps import section
 

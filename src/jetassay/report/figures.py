@@ -1,28 +1,23 @@
 """Figures of one suite: what the eye should see first."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from io import BytesIO
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from jetassay.jets.classes import in_order, jet_class
-from jetassay.report.pointing import has_points, points
-from jetassay.report.styles import backbone_styles
+from jetassay.report.styles import Style, backbone_styles
 from jetassay.report.tables import DISCRIMINATION, REJECTION, background_of, matrix, scores_by_signal
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-DPI = 150
-_COLOURS = 256
-_PADDING = 0.1  # inches around what is drawn
 
-
-def auc_figure(frame: pd.DataFrame, *, task: str = "probe") -> "Figure":
+def auc_figure(frame: pd.DataFrame, *, style: Mapping[str, Style], task: str = "probe") -> "Figure":
     """1 - AUC of every signal against the background on a log scale, a marker per backbone, bars of 68 %.
+
+    style: backbone -> colour and marker
 
     Where the AUC is 1, an open marker at the end of its interval with an arrow downwards.
     """
@@ -30,17 +25,17 @@ def auc_figure(frame: pd.DataFrame, *, task: str = "probe") -> "Figure":
     flipped = chosen.assign(value=1 - chosen["value"], low=1 - chosen["high"], high=1 - chosen["low"])
     return _dots(
         flipped,
-        styles=styles(frame),
+        styles=style,
         label="1 − AUC  (lower is better)",
         title=f"Each signal against {background_of(frame)}, {DISCRIMINATION[task]}",
     )
 
 
-def rejection_figure(frame: pd.DataFrame, *, task: str = "probe") -> "Figure":
+def rejection_figure(frame: pd.DataFrame, *, style: Mapping[str, Style], task: str = "probe") -> "Figure":
     """Background rejection at each class's working point; an arrow where only a lower limit is known."""
     return _dots(
         scores_by_signal(frame, REJECTION, task=task),
-        styles=styles(frame),
+        styles=style,
         label=r"background rejection $1/\varepsilon_B$",
         title=f"Each signal against {background_of(frame)} at its working point, {DISCRIMINATION[task]}",
         ticks=lambda name: f"{jet_class(name).tex}\n{100 * jet_class(name).working_point:g} %",
@@ -63,7 +58,7 @@ def cka_figure(frame: pd.DataFrame, *, where: str) -> "Figure":
     return figure
 
 
-def throughput_figure(frame: pd.DataFrame) -> "Figure":
+def throughput_figure(frame: pd.DataFrame, *, style: Mapping[str, Style]) -> "Figure":
     """Jets per second of each backbone, log scale, in the order of the suite."""
     import matplotlib.pyplot as plt
 
@@ -71,7 +66,7 @@ def throughput_figure(frame: pd.DataFrame) -> "Figure":
     figure, axes = plt.subplots(figsize=(7, 0.6 + 0.4 * len(chosen)))
     values = chosen["value"].astype(float).to_numpy()
     low, high = chosen["low"].astype(float).to_numpy(), chosen["high"].astype(float).to_numpy()
-    colours = [styles(frame)[name][0] for name in chosen["backbone"]]
+    colours = [style[name][0] for name in chosen["backbone"]]
     axes.barh(list(chosen["backbone"]), values, xerr=[values - low, high - values], color=colours)
     for row, value in enumerate(values):
         axes.annotate(f" {value:,.0f}", (max(value, high[row]), row), va="center")
@@ -82,7 +77,7 @@ def throughput_figure(frame: pd.DataFrame) -> "Figure":
     return figure
 
 
-def styles(frame: pd.DataFrame) -> dict[str, tuple[str, str]]:
+def styles(frame: pd.DataFrame) -> dict[str, Style]:
     """Colour and marker of each backbone of the frame, in its order, as `report.styles` fixes them."""
     return backbone_styles(frame["backbone"].dropna())
 
@@ -90,7 +85,7 @@ def styles(frame: pd.DataFrame) -> dict[str, tuple[str, str]]:
 def _dots(
     scores: pd.DataFrame,
     *,
-    styles: dict[str, tuple[str, str]],
+    styles: Mapping[str, Style],
     label: str,
     title: str,
     ticks: Callable[[str], str] = lambda name: jet_class(name).tex,
@@ -127,44 +122,3 @@ def _dots(
     axes.set_title(title, loc="left")
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     return figure
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A drawn figure.
-
-    png:    the file
-    points: `x y jet` of its points that stand for jets, as `pointing.points` gives them
-    scale:  whether colours stand for numbers, so that a page may not turn their lightness round
-    """
-
-    png: bytes
-    points: str = ""
-    scale: bool = False
-
-
-def picture(figure: "Figure", *, dpi: int = DPI) -> Picture:
-    """The figure as PNG of at most 256 colours, and forget it.
-
-    A palette takes less than a third of the space: a page holds some 40 figures. With half as many colours, the edges
-    of text would take so many that the cells of a heat map are left with a dozen.
-    """
-    import matplotlib.pyplot as plt
-    from PIL import Image
-
-    drawn, small = BytesIO(), BytesIO()
-    box, found, scale = None, "", _has_scale(figure)
-    if has_points(figure):  # only where the place of what is saved matters: this draws everything once more
-        figure.draw_without_rendering()
-        box = figure.get_tightbbox().padded(_PADDING)
-        found = points(figure, box)
-    figure.savefig(drawn, format="png", dpi=dpi, bbox_inches=box or "tight")
-    plt.close(figure)
-    with Image.open(drawn) as image:
-        quantized = image.convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE)
-        quantized.save(small, format="png", optimize=True, dpi=(dpi, dpi))
-    return Picture(small.getvalue(), found, scale)
-
-
-def _has_scale(figure: "Figure") -> bool:
-    return any(part.get_array() is not None for axes in figure.axes for part in (*axes.images, *axes.collections))

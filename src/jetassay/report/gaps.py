@@ -1,7 +1,7 @@
 """Sections made and figures drawn one by one: what fails is named, and costs nothing else."""
 
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,7 +9,8 @@ from typing import TypeVar
 
 from jetassay.errors import JetAssayError
 from jetassay.report.content import Figure
-from jetassay.report.figures import Picture, picture
+from jetassay.report.kept_figures import drawing_digest, keep_record, kept_pictures
+from jetassay.report.pictures import Picture, own_style, picture
 from jetassay.whole_files import whole_file
 
 T = TypeVar("T")
@@ -54,22 +55,37 @@ def attempted(make: Callable[[], T], what: str) -> T | Gap:
 def draw_all(figures: Iterable[Figure], folder: Path) -> dict[str, Picture | Gap]:
     """Every figure as PNG, also in `folder`, or the gap that it leaves, by name; other PNG files there are removed.
 
-    Raises `StoreError` where the folder cannot be written.
+    What `folder` has from an earlier time, drawn from the same, is not drawn again. Raises `StoreError` where the
+    folder cannot be written.
     """
+    figures = list(figures)
+    digests = {each.name: found for each in figures if (found := drawing_digest(each.draw)) is not None}
+    kept = kept_pictures(folder, digests)
+    fresh = _draw([each for each in figures if each.name not in kept], folder)
+    drawn: dict[str, Picture | Gap] = {each.name: {**kept, **fresh}[each.name] for each in figures}
+    pictures = {name: made for name, made in drawn.items() if isinstance(made, Picture)}
+    for path in folder.glob("*.png"):
+        if path.stem not in pictures:
+            path.unlink()
+    keep_record(folder, digests, pictures)
+    return drawn
+
+
+def _draw(figures: Sequence[Figure], folder: Path) -> dict[str, Picture | Gap]:
+    if not figures:
+        return {}
     import matplotlib.pyplot as plt
 
     drawn: dict[str, Picture | Gap] = {}
-    for each in figures:
-        before = set(plt.get_fignums())
-        made = drawn[each.name] = attempted(partial(_rendered, each), f"figure {each.name}")
-        for number in set(plt.get_fignums()) - before:  # one that failed half-way
-            plt.close(number)
-        if isinstance(made, Picture):
-            with whole_file(folder / f"{each.name}.png") as path:
-                path.write_bytes(made.png)
-    for path in folder.glob("*.png"):
-        if not isinstance(drawn.get(path.stem), Picture):
-            path.unlink()
+    with own_style():
+        for each in figures:
+            before = set(plt.get_fignums())
+            made = drawn[each.name] = attempted(partial(_rendered, each), f"figure {each.name}")
+            for number in set(plt.get_fignums()) - before:  # one that failed half-way
+                plt.close(number)
+            if isinstance(made, Picture):
+                with whole_file(folder / f"{each.name}.png") as path:
+                    path.write_bytes(made.png)
     return drawn
 
 

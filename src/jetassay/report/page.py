@@ -11,8 +11,8 @@ from typing import Any
 
 from jetassay.errors import JetAssayError
 from jetassay.report.content import FAIL, Block, Content, Figure, Fold, Pointed, Row, Section, Table, Text
-from jetassay.report.figures import DPI, Picture
 from jetassay.report.gaps import Gap, Page, draw_all
+from jetassay.report.pictures import DPI, Picture
 from jetassay.report.sections import sections
 from jetassay.report.sections.definitions import anchor_of
 from jetassay.report.sections.provenance import flat

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from jetassay.report.content import Block, Content, Figure, Fold, Section, Table
 from jetassay.report.gaps import Gap, attempted
+from jetassay.report.pictures import own_style
 from jetassay.report.sections import sections
 from jetassay.whole_files import whole_file
 
@@ -111,13 +112,14 @@ def _drawn(figure: Figure) -> dict[str, bytes]:
     import matplotlib as mpl
     import matplotlib.pyplot as plt
 
-    files, drawing = {}, figure.draw()
-    with mpl.rc_context({"pdf.fonttype": 42}):
+    files: dict[str, bytes] = {}
+    with own_style(), mpl.rc_context({"pdf.fonttype": 42}):
+        drawing = figure.draw()
         for ending in ("pdf", "png"):
             drawn = io.BytesIO()
             drawing.savefig(drawn, format=ending, dpi=DPI, bbox_inches="tight")
             files[ending] = drawn.getvalue()
-    plt.close(drawing)
+        plt.close(drawing)
     return files
 
 

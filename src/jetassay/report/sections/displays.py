@@ -23,6 +23,16 @@ _MARKERS = (".", "o", "s", "^", "P", "X")
 _REACH = 0.85
 """Half the side of a panel in eta and phi."""
 
+_SIDE = 1.91
+_PITCH = (1.99, 2.37)
+"""Inches: the side of a panel, and from one to the next, across and down."""
+
+_LEFT, _FOOT, _HEAD = 0.58, 0.4, 0.85
+"""Inches for labels."""
+
+_TICKS, _TICK = (-0.5, 0.0, 0.5), 0.028
+"""Where ticks are, and their length in inches."""
+
 _MOST_DISPLACED = 10.0
 _AREA = 900.0
 """Of a constituent that carries all of the jet's pT, in points squared."""
@@ -43,8 +53,8 @@ def section(content: Content) -> Section | None:
         Text(
             "Constituents around the jet's axis, pseudorapidity across and azimuth up. Area: share of the jet's pT. "
             "Shape: kind. Filled: charged, by colour how far its track is from the beam line (key below); hollow: "
-            "neutral. Beside: logits of the linear probes of the signal that the row names, above 0 for signal; the "
-            "one in bold chose the jet.",
+            "neutral. Above: class, transverse momentum, soft-drop mass. Beside: logits of the linear probes of the "
+            "signal that the row names, above 0 for signal; the one in bold chose the jet.",
             "note",
         )
     ]
@@ -64,42 +74,51 @@ def displays_figure(
     """A row for each signal, a column for each reason.
 
     shown: rows of one backbone of table `shown_jets`; the others are the tables of `tasks.displays` and `tasks.curves`
+
+    One pair of axes in inches holds all panels: matplotlib takes far longer for axes and their ticks than for points.
     """
     import matplotlib.pyplot as plt
 
     signals = in_order(shown["signal"])
-    side = WIDTH / len(WHY)
-    height = side * 1.13 * len(signals) + 1.0
-    figure, grid = plt.subplots(
-        len(signals), len(WHY), figsize=(WIDTH, height), squeeze=False, sharex=True, sharey=True
+    width, height = WIDTH, _HEAD + _PITCH[1] * (len(signals) - 1) + _SIDE + _FOOT
+    figure = plt.figure(figsize=(width, height))
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, width), ylim=(0, height))
+    axes.axis("off")
+    places = shown.assign(
+        x=_LEFT + _PITCH[0] * shown["why"].map(WHY.index),
+        y=height - _HEAD - _SIDE - _PITCH[1] * shown["signal"].map(signals.index),
     )
-    figure.subplots_adjust(
-        left=0.055, right=0.995, bottom=0.4 / height, top=1 - 0.75 / height, wspace=0.04, hspace=0.17
-    )
+    draw_jets(axes, places, constituents)
+    _frames(axes, places)
     about = jets.set_index("jet").to_dict("index")
-    parts = dict(tuple(constituents.groupby("jet")))
-    for row, signal in enumerate(signals):
-        chosen = shown[shown["signal"] == signal].set_index("why")["jet"]
-        for column, why in enumerate(WHY):
-            axes, jet = grid[row, column], int(chosen[why])
-            draw_jet(axes, parts[jet])
-            axes.set_title(_title(about[jet]), fontsize=7.5, pad=2)
-            _scores(axes, logits[logits["jet"] == jet].set_index("backbone")[signal], bold=shown["backbone"].iloc[0])
-        grid[row, 0].set_ylabel(f"{jet_class(signal).tex}\n$\\Delta\\phi$", fontsize=9)
-    for column, why in enumerate(WHY):
-        centre = (grid[0, column].get_position().x0 + grid[0, column].get_position().x1) / 2
-        words = why.replace(", ", ",\n")
-        figure.text(centre, 1 - 0.36 / height, words, ha="center", va="center", fontsize=8.5, weight="bold")
-        grid[-1, column].set_xlabel(r"$\Delta\eta$", fontsize=9)
+    beside = {jet: rows.set_index("backbone") for jet, rows in logits.groupby("jet")}
+    for panel in places.to_dict("records"):
+        jet, above = about[panel["jet"]], panel["y"] + _SIDE + 0.035
+        axes.text(panel["x"], above, jet_class(str(jet["label"])).tex, fontsize=7.5)
+        axes.text(panel["x"] + _SIDE, above, _facts(jet), fontsize=7.5, ha="right")
+        _scores(axes, beside[panel["jet"]][panel["signal"]], bold=panel["backbone"], at=(panel["x"], panel["y"]))
+    for signal, y in places.groupby("signal")["y"].first().items():
+        words = f"{jet_class(str(signal)).tex}\n$\\Delta\\phi$"
+        axes.text(0.02, y + _SIDE / 2, words, fontsize=9, rotation=90, ha="left", va="center", multialignment="center")
+    for why, x in places.groupby("why")["x"].first().items():
+        words = str(why).replace(", ", ",\n")
+        axes.text(x + _SIDE / 2, height - 0.45, words, ha="center", va="center", fontsize=8.5, weight="bold")
+        axes.text(x + _SIDE / 2, 0.02, r"$\Delta\eta$", ha="center", va="bottom", fontsize=9)
     _key(figure, set(constituents["kind"]))
     return figure
 
 
-def draw_jet(axes: "Axes", parts: pd.DataFrame) -> None:
-    """The constituents of one jet: rows of table `shown_constituents`."""
-    parts = parts.sort_values("pt", ascending=False)
-    share = parts["pt"] / parts["pt"].sum()
-    area = np.maximum(_AREA * share, 3.0)
+def draw_jets(axes: "Axes", places: pd.DataFrame, constituents: pd.DataFrame) -> None:
+    """The constituents of jets, those of one kind of all jets together.
+
+    places: jet, and x and y of the lower left corner of its panel in inches; constituents: table `shown_constituents`
+    """
+    parts = constituents.sort_values("pt", ascending=False)
+    parts = parts.assign(share=parts["pt"] / parts.groupby("jet")["pt"].transform("sum"))
+    parts = places[["jet", "x", "y"]].merge(parts[parts[["deta", "dphi"]].abs().max(axis=1) <= _REACH], on="jet")
+    x, y = (parts[corner] + _SIDE * (parts[name] / _REACH + 1) / 2 for corner, name in (("x", "deta"), ("y", "dphi")))
+    area = np.maximum(_AREA * parts["share"], 3.0)
     colour = (parts["significance"].fillna(0.0) / _MOST_DISPLACED).clip(0, 1)
     for kind, marker in enumerate(_MARKERS):
         for charged in (False, True):
@@ -109,13 +128,35 @@ def draw_jet(axes: "Axes", parts: pd.DataFrame) -> None:
             look: dict[str, Any] = {"facecolors": "none", "edgecolors": "0.35", "linewidths": 0.6}
             if charged:
                 look = {"c": _colours(colour[mask]), "edgecolors": "white", "linewidths": 0.3}
-            axes.scatter(parts["deta"][mask], parts["dphi"][mask], s=area[mask], marker=marker, **look)
-    axes.set_xlim(-_REACH, _REACH)
-    axes.set_ylim(-_REACH, _REACH)
-    axes.set_aspect("equal")
-    axes.tick_params(labelsize=6.5, length=2)
-    axes.set_xticks([-0.5, 0, 0.5])
-    axes.set_yticks([-0.5, 0, 0.5])
+            axes.scatter(x[mask], y[mask], s=area[mask], marker=marker, **look)
+
+
+def _frames(axes: "Axes", places: pd.DataFrame) -> None:
+    """A square around each panel, ticks at its lower and left edge, numbers at those of the last row and first column.
+
+    places: x and y of the lower left corners in inches
+    """
+    from matplotlib.collections import LineCollection, PolyCollection
+
+    corners = places[["x", "y"]].to_numpy()
+    square = _SIDE * np.array([(0, 0), (1, 0), (1, 1), (0, 1)])
+    look: dict[str, Any] = {"edgecolors": "black", "linewidths": 0.8}
+    axes.add_collection(PolyCollection(list(corners[:, None] + square), facecolors="none", **look), autolim=False)
+    inside = _SIDE * (np.array(_TICKS) / _REACH + 1) / 2
+    along = np.stack([inside, np.zeros(len(_TICKS))], axis=1)
+    ticks = np.concatenate(
+        [np.stack([edge, edge - out], axis=1) for edge, out in ((along, (0, _TICK)), (along[:, ::-1], (_TICK, 0)))]
+    )
+    axes.add_collection(
+        LineCollection(list((corners[:, None, None] + ticks).reshape(-1, 2, 2)), colors="black", linewidths=0.8),
+        autolim=False,
+    )
+    lowest, first = places["y"].min(), places["x"].min()
+    for place, value in zip(inside, _TICKS, strict=True):
+        for x in places["x"].unique():
+            axes.text(x + place, lowest - 2.5 * _TICK, f"{value:g}", fontsize=6.5, ha="center", va="top")
+        for y in places["y"].unique():
+            axes.text(first - 2.5 * _TICK, y + place, f"{value:g}", fontsize=6.5, ha="right", va="center")
 
 
 def _colours(share: pd.Series) -> Any:
@@ -125,21 +166,20 @@ def _colours(share: pd.Series) -> Any:
     return colormaps["viridis_r"](0.15 + 0.85 * share.to_numpy())
 
 
-def _title(jet: dict[Any, Any]) -> str:
-    facts = [jet_class(str(jet["label"])).tex]
-    facts += [f"{jet[name]:.0f} GeV" for name in ("jet_pt",) if name in jet]
-    facts += [f"$m_{{SD}}$ {jet[name]:.0f}" for name in ("jet_sdmass",) if name in jet]
-    return "  ".join(facts)
+def _facts(jet: dict[Any, Any]) -> str:
+    """Plain text: what TeX says in so many different lines takes most of the time of a figure."""
+    facts = [f"{jet[name]:.0f} GeV" for name in ("jet_pt",) if name in jet]
+    facts += [f"mass {jet[name]:.0f} GeV" for name in ("jet_sdmass",) if name in jet]
+    return ", ".join(facts)
 
 
-def _scores(axes: "Axes", logits: pd.Series, *, bold: str) -> None:
-    """Logits of all trained backbones in the panel's corner."""
+def _scores(axes: "Axes", logits: pd.Series, *, bold: str, at: tuple[float, float]) -> None:
+    """Logits of all trained backbones in the corner of the panel whose lower left is `at`, in inches."""
     for line, (name, value) in enumerate(logits.items()):
         axes.text(
-            0.03,
-            0.97 - 0.085 * line,
+            at[0] + 0.03 * _SIDE,
+            at[1] + (0.97 - 0.085 * line) * _SIDE,
             f"{str(name).partition(' (')[0]} {value:+.1f}",
-            transform=axes.transAxes,
             fontsize=5.8,
             va="top",
             weight="bold" if name == bold else "normal",
@@ -161,5 +201,11 @@ def _key(figure: "Drawing", kinds: set[int]) -> None:
         words = f"$|d_0|/\\sigma$ = {value:g}{' or more' if value == _MOST_DISPLACED else ''}"
         handles.append(Line2D([], [], linestyle="", marker="o", color=shade, label=words))
     figure.legend(
-        handles=handles, loc="upper center", ncols=len(handles), frameon=False, fontsize=7.5, handletextpad=0.2
+        handles=handles,
+        loc="upper center",
+        bbox_to_anchor=(0.5, 1.0),
+        ncols=len(handles),
+        frameon=False,
+        fontsize=7.5,
+        handletextpad=0.2,
     )

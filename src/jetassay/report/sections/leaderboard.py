@@ -6,7 +6,7 @@ from functools import partial
 import pandas as pd
 
 from jetassay.report.content import CONTROLS, Block, Content, Figure, Section, Table
-from jetassay.report.figures import auc_figure, rejection_figure
+from jetassay.report.figures import auc_figure, rejection_figure, styles
 from jetassay.report.tables import (
     DISCRIMINATION,
     REJECTION,
@@ -32,9 +32,10 @@ def zero_shot(content: Content) -> Section | None:
 
 
 def _section(content: Content, task: str, *definitions: str) -> Section | None:
-    frame = content.frame
-    if not len(content.scores(task)):
+    frame, own = content.frame, content.scores(task)
+    if not len(own):
         return None
+    style = styles(frame)
     auc, rejection = (leaderboard_cells(frame, metric, task=task) for metric in ("auc", REJECTION))
     rejection.columns = pd.Index([with_working_point(name) for name in rejection.columns])
     together = multiclass_cells(frame, task=task)
@@ -43,10 +44,10 @@ def _section(content: Content, task: str, *definitions: str) -> Section | None:
     blocks: list[Block] = []
     if len(auc):
         blocks.append(_with_shuffled(first, content) if task == "probe" else first)
-        blocks.append(Figure(f"{task}_auc", partial(auc_figure, frame, task=task)))
+        blocks.append(Figure(f"{task}_auc", partial(auc_figure, own, style=style, task=task)))
     if len(rejection):
         blocks.append(content.grouped(rejection, "backbone", title=heading))
-        blocks.append(Figure(f"{task}_rejection", partial(rejection_figure, frame, task=task)))
+        blocks.append(Figure(f"{task}_rejection", partial(rejection_figure, own, style=style, task=task)))
     if len(together):
         blocks.append(content.grouped(together, "backbone", title="All classes together"))
     title = f"Each signal against {background_of(frame)}: {DISCRIMINATION[task]}"

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _RATIOS = (0.1, 10.0)
 """Ends of the ratio's axis."""
 
+_MARKED = (0.2, 0.5, 1.0, 2.0, 5.0)
+"""Numbers on it; none at its ends, where they would meet those of the panel above."""
+
 
 def section(content: Content) -> Section | None:
     """Curves of the linear probes; those of the classifiers' own outputs in a fold."""
@@ -97,6 +100,8 @@ def _draw(
 
 
 def _finish(main: "Axes", below: "Axes", signal: str) -> None:
+    from matplotlib.ticker import NullLocator
+
     point = jet_class(signal).working_point
     for axes in (main, below):
         axes.axvline(point, color="0.75", linewidth=0.8, zorder=0)
@@ -109,5 +114,7 @@ def _finish(main: "Axes", below: "Axes", signal: str) -> None:
     log_axis(main.yaxis)
     main.set_ylim(bottom=1)
     below.axhline(1, color="0.6", linewidth=0.8)
+    below.set_yscale("log")
+    below.set_yticks(_MARKED, [f"{each:g}" for each in _MARKED])
+    below.yaxis.set_minor_locator(NullLocator())
     below.set_ylim(*_RATIOS)
-    log_axis(below.yaxis)

@@ -14,8 +14,9 @@ def section(content: Content) -> Section | None:
     """
     if len(content.scores(SIMILARITY_FAMILIES.name)):
         return None
-    samples = sorted(content.scores("similarity", "cka")["bin"].dropna().unique(), reverse=True)
+    scores = content.scores("similarity", "cka")
+    samples = sorted(scores["bin"].dropna().unique(), reverse=True)
     if not samples:
         return None
-    figures = (Figure(f"cka_{where}", partial(cka_figure, content.frame, where=where)) for where in samples)
+    figures = (Figure(f"cka_{where}", partial(cka_figure, scores, where=where)) for where in samples)
     return Section("Similarity of the embeddings", (Row(tuple(figures)),), ("Similarity",))

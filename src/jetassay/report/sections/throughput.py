@@ -31,7 +31,7 @@ def section(content: Content) -> Section | None:
         return None
     blocks: list[Block] = [
         Table(cost_cells(content.frame), "backbone"),
-        Figure("throughput", partial(throughput_figure, content.frame)),
+        Figure("throughput", partial(throughput_figure, scores, style=styles(content.frame))),
     ]
     quality = mean_quality(content.frame)
     if len(quality) > 1:
