@@ -74,11 +74,11 @@ def fill(database: Path, runs: int) -> float | None:
 
 
 def copy_rows(connection: sqlite3.Connection, start: str, suite_id: str) -> None:
-    """The first suite again: ids that begin with `start`, and another `suite_id`; metrics move a little."""
+    """The first suite again: ids that begin with `start`, another `suite_id` and series; metrics move a little."""
     new_id = f"'{start}' || substr({{}}, 5)"
     first = "IN (SELECT run_uuid FROM tags WHERE key = 'suite_id' AND value = 'many-0000')"
     other = {
-        "tags.value": f"CASE key WHEN 'suite_id' THEN '{suite_id}' ELSE value END",
+        "tags.value": f"CASE WHEN key IN ('suite_id', 'series') THEN '{suite_id}' ELSE value END",
         "latest_metrics.value": f"value + {int(start, 16) / 1e5}",
         "inputs.destination_id": new_id.format("destination_id"),
     }
@@ -104,7 +104,7 @@ def queries() -> dict[str, Callable[[], object]]:
     client, experiment = tracking.client, tracking.experiment_id
     suite_id, again = "many-0000", made_up(0)
     one = tracking.find(f"tags.suite_id = '{suite_id}'")[0].info.run_id
-    board = f"tags.suite_id = '{suite_id}' AND tags.kind = 'backbone' AND tags.current = 'true'"
+    board = f"tags.series = '{suite_id}' AND tags.kind = 'backbone' AND tags.current = 'true'"
     board += " AND attributes.status = 'FINISHED'"
     whole = "tags.kind = 'backbone' AND attributes.status = 'FINISHED'"
     by_auc = ["metrics.`mean/auc` DESC"]

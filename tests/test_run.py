@@ -134,6 +134,7 @@ def test_a_second_run_computes_no_embedding_and_gives_the_same_numbers(shared_ho
         ("find_jets", "It was at: jets, .* Files of jets that are whole are kept"),
         ("embed_usable", "It was at: embeddings, .* every shard of embeddings that is whole"),
         ("score_all", "It was at: scores, .* scores are computed again"),
+        ("show_jets", "It was at: jets to look at, .* and audits; scores are computed again"),
         ("track", "It was at: tracking, .* scores and report in reports/mine"),
     ],
 )

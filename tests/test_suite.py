@@ -98,6 +98,15 @@ def test_a_suite_can_take_fewer_entries_of_each_file(tmp_path):
     assert (moved.card, moved.folder, moved.limit) == ("jetclass", tmp_path, 10)
 
 
+def test_on_another_split_a_suite_has_another_name_and_belongs_to_the_same_series():
+    default = suites()["default"]
+    drawn = default.on(seed=7)
+    assert (drawn.name, drawn.series, drawn.split.seed) == ("default-seed-7", "default", 7)
+    assert drawn.model_copy().series == "default"
+    assert default.on(seed=default.split.seed) is default
+    assert default.series == "default"
+
+
 def test_other_labels_may_be_signal_and_background(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text(GOOD + '[probe]\nsignals = ["quark"]\nbackground = "gluon"\n')

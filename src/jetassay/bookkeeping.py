@@ -5,8 +5,8 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
@@ -39,6 +39,7 @@ _KEPT = {
     "jets seen otherwise": f"{_STORED}, and of perturbed jets every shard that is whole",
     "scores": f"{_STORED}; scores are computed again",
     "audit": f"{_STORED}, and the audits that were finished; scores are computed again",
+    "jets to look at": f"{_STORED}, and audits; scores are computed again",
     "throughput": f"{_STORED}, and audits; scores and speeds are computed again",
     "report": f"{_STORED}, and the scores in reports/{{suite}}",
     "tracking": f"{_STORED}, and scores and report in reports/{{suite}}; runs that were tracked are not tracked twice",
@@ -50,19 +51,19 @@ class Clock:
 
     def __init__(self) -> None:
         self.spent_s: dict[str, float] = {}
-        self._stage = "backbones"
+        self._stage, self._kept = "backbones", _KEPT["backbones"]
 
     def kept(self, suite: str) -> str:
         """What a run that is stopped now leaves behind, and how to go on."""
         spent = sum(self.spent_s.values())
-        what = _KEPT[self._stage].format(suite=suite)
+        what = self._kept.format(suite=suite)
         return f"It was at: {self._stage}, after {spent:.0f} s. {what}. The same command goes on from there."
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
         """Time what is done within."""
         began = time.perf_counter()
-        self._stage = stage
+        self._stage, self._kept = stage, _KEPT[stage]  # now, so that no stage runs that could not say what is kept
         try:
             yield
         finally:
@@ -72,6 +73,23 @@ class Clock:
         """One line with every stage and the total."""
         stages = ", ".join(f"{stage} {spent:.1f} s" for stage, spent in self.spent_s.items())
         return f"{stages}; {sum(self.spent_s.values()):.1f} s in all"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which execution this is: suite_id is a `settings_digest`; series names the suite on any split, as series_id."""
+
+    suite_id: str
+    series: str
+    series_id: str
+
+    @classmethod
+    def of(cls, suite: Suite, dataset: Dataset, backbones: "Mapping[str, Backbone]") -> Self:
+        """Of a suite on these jets."""
+        any_split = suite.model_copy(update={"name": suite.series, "split": suite.split.model_copy(update={"seed": 0})})
+        return cls(
+            settings_digest(suite, dataset, backbones), suite.series, settings_digest(any_split, dataset, backbones)
+        )
 
 
 def settings_digest(suite: Suite, dataset: Dataset, backbones: "Mapping[str, Backbone]") -> str:
@@ -171,7 +189,7 @@ def track(
     results: Results,
     backbones: "Mapping[str, Backbone]",
     embedded: "Mapping[str, Embedded]",
-    identity: str,
+    identity: Identity,
     *,
     reporter: Reporter,
 ) -> tuple[dict[str, str], Results, tuple[str, ...]]:
@@ -181,7 +199,9 @@ def track(
 
     record = SuiteRecord(
         suite=results.suite,
-        suite_id=identity,
+        suite_id=identity.suite_id,
+        series=identity.series,
+        series_id=identity.series_id,
         frame=results.frame,
         provenance=results.provenance,
         backbones=tuple(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from jetassay.audit.suspicion import require_plausible
 from jetassay.auditing import audit_all, outcome_of, require_no_leak
-from jetassay.bookkeeping import Clock, count_jets, provenance_of, settings_digest, track, warn_of_seen_jets
+from jetassay.bookkeeping import Clock, Identity, count_jets, provenance_of, track, warn_of_seen_jets
 from jetassay.errors import ConfigError
 from jetassay.layering import embed_layers, layered
 from jetassay.places import workspace
@@ -67,12 +67,12 @@ def run_suite(suite: Suite, *, device: str = "cpu", reporter: Reporter) -> Suite
             dataset = find_jets(suite.dataset, reporter=reporter)
             splits = split_jets(suite, dataset)
             warn_of_seen_jets(backbones, dataset, reporter=reporter)
-        identity = settings_digest(suite, dataset, backbones)
-        with open_suite_run(suite=suite.name, suite_id=identity, reporter=reporter) as opened:
+        identity = Identity.of(suite, dataset, backbones)
+        with open_suite_run(suite=suite.name, suite_id=identity.suite_id, reporter=reporter) as opened:
             with clock("embeddings"):
                 usable = embed_usable(suite, backbones, dataset, splits, reporter=reporter)
                 embedded, dataset, splits = usable.embedded, usable.dataset, usable.splits
-                identity = settings_digest(suite, dataset, backbones)
+                identity = Identity.of(suite, dataset, backbones)
                 layers, without_layers = embed_layers(suite, backbones, dataset, splits, reporter=reporter)
                 sound = {name: backbones[name] for name in embedded}
                 layers = {name: each for name, each in layers.items() if name in sound}
@@ -95,7 +95,7 @@ def run_suite(suite: Suite, *, device: str = "cpu", reporter: Reporter) -> Suite
             results = results_of(suite, scored, frame=frame, counts=count_jets(embedded, splits), provenance=provenance)
             results.save()
             with clock("report"):
-                page = results.draw()
+                page = results.draw(reporter=reporter)
                 reporter.line(f"report: {page.path}")
             require_no_leak(audited)
             require_plausible(scored.scores)

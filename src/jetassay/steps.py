@@ -101,9 +101,12 @@ def _changes(choice: DatasetChoice) -> dict[str, Any]:
 def split_jets(suite: Suite, dataset: Dataset) -> Files:
     """The files of each split. Raises `DataError` where a class has too few files or jets to be probed.
 
-    Raises `ConfigError` where [robustness] asks for the detector mode of the jets themselves.
+    Raises `ConfigError` where [robustness] asks for the detector mode of the jets themselves, or for another seed of a
+    split that the publisher has made.
     """
     split = suite.split
+    if dataset.splits and suite.series != suite.name:
+        raise ConfigError(f"{dataset.name}: its publisher has split it, so a seed draws nothing; leave out --seed")
     if suite.robustness is not None and suite.robustness.modes:
         recipe = simulation_recipe(suite.dataset)
         if recipe is not None and recipe.mode in suite.robustness.modes:

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from jetassay.audit.choices import AuditChoice, Depth
 from jetassay.errors import ConfigError
@@ -104,6 +104,7 @@ class Suite(Record):
     throughput: ThroughputChoice | None = None
     audit: AuditChoice | None = AuditChoice()
     tasks: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    _series: str = PrivateAttr("")
 
     @field_validator("audit", mode="before")
     @classmethod
@@ -116,6 +117,11 @@ class Suite(Record):
         if own:
             raise ValueError(f"{', '.join(own)}: a table of its own, [{own[0].replace('-', '_')}], not in [tasks]")
         return self
+
+    @property
+    def series(self) -> str:
+        """The name that this suite shares with itself on other splits; its own where it was drawn with its own seed."""
+        return self._series or self.name
 
     @property
     def chosen(self) -> dict[str, dict[str, Any]]:
@@ -164,11 +170,29 @@ class Suite(Record):
             raise ValueError(f"[split] takes {asked} files of each class, but [dataset] makes {self.dataset.files}")
         return self
 
-    def on(self, *, dataset: str | None = None, folder: Path | None = None, limit: int | None = None) -> "Suite":
+    def on(
+        self,
+        *,
+        dataset: str | None = None,
+        folder: Path | None = None,
+        limit: int | None = None,
+        seed: int | None = None,
+    ) -> "Suite":
         """The same suite on other jets: another dataset's card, other files of the same one, or fewer of each.
 
-        On another dataset it has another name, so that neither result takes the place of the other.
+        seed: of the split, that is, of which files train and which test
+
+        On another dataset or split it has another name, so that neither result takes the place of the other.
         """
+        moved = self._on_jets(dataset=dataset, folder=folder, limit=limit)
+        if seed is None or seed == self.split.seed:
+            return moved
+        split = SplitChoice.model_validate(moved.split.model_dump() | {"seed": seed})
+        drawn = moved.model_copy(update={"name": f"{moved.name}-seed-{seed}", "split": split})
+        drawn._series = moved.name  # noqa: SLF001 - of this very class
+        return drawn
+
+    def _on_jets(self, *, dataset: str | None, folder: Path | None, limit: int | None) -> "Suite":
         choice, name = self.dataset, self.name
         if dataset is not None and dataset != choice.card:
             choice = DatasetChoice(card=dataset, folder=folder, on_invalid=choice.on_invalid)

@@ -1,24 +1,18 @@
 """Write docs/images/report.png and mlflow.png: a suite's page, and MLflow's comparison of its runs."""
 
 import io
-import os
-import socket
-import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
 from pathlib import Path
 
 import PIL.Image
 from devtools import CHROMIUM, INSTALL, Browser
+from served import served
 
 from jetassay.places import project_root
 from jetassay.progress import Reporter
 from jetassay.report.results import load_results
 from jetassay.tracking.engine import open_tracking
-from jetassay.tracking.store import resolve_store
-from jetassay.tracking.ui import ui_command
 from jetassay.tracking.views import compare_link
 
 IMAGES = project_root() / "docs" / "images"
@@ -47,33 +41,12 @@ def mlflow(browser, results):
     """The comparison that the suite's link opens."""
     runs = list(dict.fromkeys(results.frame.loc[results.frame["backbone_b"].isna(), "run_id"].dropna()))
     experiment = open_tracking(reporter=Reporter(quiet=True)).experiment_id
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command, environment = ui_command(resolve_store(), port=port)
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    server = subprocess.Popen(command, env={**os.environ, **environment}, **quiet)
-    try:
-        address = f"http://127.0.0.1:{port}"
-        while server.poll() is None and not answers(address):
-            time.sleep(0.5)
+    with served() as address:
         browser.open(compare_link(experiment, runs, base=address), height=860)
         browser.wait_for("document.body.innerText.includes('auc')", seconds=90)
         browser.js(CLOSE_ASSISTANT)
         browser.js("new Promise(done => setTimeout(done, 3000))")  # its plots are drawn after its text
         keep(browser, "mlflow")
-    finally:
-        server.terminate()
-        server.wait()
-
-
-def answers(address):
-    """Whether a server is there yet."""
-    try:
-        with urllib.request.urlopen(address, timeout=5) as answer:
-            return answer.status == 200
-    except OSError:
-        return False
 
 
 def keep(browser, name):

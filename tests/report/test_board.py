@@ -52,7 +52,7 @@ def test_backbones_of_two_people_stand_in_one_ranking_the_best_first():
     [
         (file_of(auc("c", 0.99), digest="e"), "data digest: e, the others' is d"),
         (file_of(auc("c", 0.99), dataset="real"), "dataset: real, the others' is sim"),
-        (file_of(auc("c", 0.99), split_seed=2), "split: 2, the others' is 1"),
+        (file_of(auc("c", 0.99), split_seed=2), "split: 2, the others' is 1; counted in the mean over splits"),
         (file_of(auc("c", 0.99, task_version=2)), "task version: 2, the others' is 1"),
         (file_of(auc("c", 0.99, n_background=199)), "test jets of the background: 199, the others' is 200"),
         (file_of(auc("c", 0.99, n_train=5000)), "training jets: 5000, the others' is 50"),
@@ -127,7 +127,7 @@ def test_a_folder_with_bad_files_gives_a_page_that_names_them(tmp_path):
     (tmp_path / "edited.json").write_text(good.text().replace("0.8", "0.9"))
     board = draw_board(tmp_path)
     said = " ".join(board.left_out)
-    assert "copy: everything: the same file as alice/one" in said
+    assert "copy: everything: the same results as alice/one" in said
     assert "cut: everything: cannot be read" in said
     assert "edited: everything: changed" in said
     text = board.page.read_text()
@@ -140,7 +140,7 @@ def test_a_folder_with_bad_files_gives_a_page_that_names_them(tmp_path):
 
 def test_a_folder_without_a_usable_file_is_an_error_that_names_each(tmp_path):
     (tmp_path / "cut.json").write_text("{")
-    with pytest.raises(ConfigError, match=r"(?s)no result file that can be used.*cut.json: cannot be read"):
+    with pytest.raises(ConfigError, match=r"(?s)no result file that can be used.*cut: cannot be read"):
         draw_board(tmp_path)
 
 

@@ -1,6 +1,7 @@
-"""Where two results left the logits of the same jets, the interval of their difference is that of paired jets."""
+"""Where two results left scores of the same single jets, the interval of their difference is that of paired jets."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from jetassay.metrics.roc import auc, cut_at
 from jetassay.report.compare import render_comparison
 from jetassay.report.differences import INDEPENDENT, PAIRED, differences
 from jetassay.report.stored import read_stored
+from jetassay.tasks.curves import MOST_JETS, jet_scores_table
 from jetassay.tasks.score import Context, Score, result_frame
 
 JETS = 600
@@ -30,8 +32,8 @@ def scores_of_both(generator, *, correlation, jets=JETS):
     return np.float32(signal + np.array(SHIFTS)[:, None]), np.float32(background)
 
 
-def as_scores(signal, background):
-    facts = {"task": "probe", "task_version": 1, "backbone": "alpha", "signal": "Hbb"}
+def as_scores(signal, background, *, task="probe"):
+    facts = {"task": task, "task_version": 1, "backbone": "alpha", "signal": "Hbb"}
     facts |= {"background": "QCD", "layer": "class-token", "n_train": 2000}
     facts |= {"n_signal": len(signal), "n_background": len(background)}
     interval = auc_interval(signal, background, level=0.68, draws=200, seed=0)
@@ -56,6 +58,24 @@ def write(folder, signal, background, *, order=None):
     table = pd.DataFrame({"jet": np.arange(len(rows)), "backbone": "alpha", "Hbb": logits[rows]})
     table.to_parquet(folder / "tables/probe_logits.parquet")
     return str(folder)
+
+
+def as_head(folder, task, signal, background):
+    """The same result of another task, which keeps its scores in rows of signals."""
+    path = Path(folder)
+    result_frame((CONTEXT, each) for each in as_scores(signal, background, task=task)).to_parquet(
+        path / "scores.parquet"
+    )
+    jets = pd.read_parquet(path / "tables/test_jets.parquet")
+    rows = [jets.index[jets["label"] == label].to_numpy() for label in ("Hbb", "QCD")]
+    entries = [jets["entry"].to_numpy()[each] for each in rows]
+    values = signal[entries[0]], background[entries[1] - len(signal)]
+    tables = jet_scores_table(
+        task, {"Hbb": list(zip(rows, values, strict=True))}, names=("Hbb", "Hcc", "QCD"), jets=len(jets)
+    )
+    ((name, table),) = tables.items()
+    table.assign(backbone="alpha").to_parquet(path / f"tables/{name}.parquet")
+    (path / "tables/probe_logits.parquet").unlink()
 
 
 def compared(*folders):
@@ -120,6 +140,23 @@ def test_pairs_are_found_by_file_and_entry_and_are_surer_than_independent_errors
     assert (paired["z"] > 0).all()
 
 
+@pytest.mark.parametrize("task", ["zero-shot", "knn", "mlp-probe"])
+def test_what_other_tasks_ranked_is_paired_as_the_probe_is(task, pair):
+    probed = compared(*pair)
+    signal, background = scores_of_both(np.random.default_rng(3), correlation=0.9)
+    for side, folder in enumerate(pair):
+        as_head(folder, task, signal[side], background[side])
+    found = compared(*pair)
+    assert list(found["errors"]) == [PAIRED, PAIRED]
+    columns = ["change", "change_low", "change_high", "z", "p_holm"]
+    pd.testing.assert_frame_equal(found[columns], probed[columns])
+
+
+def test_a_sample_too_large_to_keep_scores_of_every_jet_has_no_table():
+    sides = {"Hbb": [(np.arange(3), np.zeros(3)), (np.arange(3), np.zeros(3))]}
+    assert jet_scores_table("knn", sides, names=("Hbb", "QCD"), jets=MOST_JETS + 1) == {}
+
+
 def test_a_result_against_itself_has_not_moved_at_all(pair):
     rows = compared(pair[0], pair[0])
     assert list(rows["verdict"]) == ["same", "same"]
@@ -140,9 +177,9 @@ def change_table(folder, name, change):
         ("test_jets", lambda table: table.assign(file="g"), "test jets of Hbb are not the same"),
         ("test_jets", lambda table: table.assign(entry=0), "stands twice"),
         ("test_jets", lambda table: table.drop(columns="entry"), "cannot be read"),
-        ("probe_logits", lambda table: table.assign(backbone="beta"), "no logit of Hbb"),
-        ("probe_logits", lambda table: table.assign(Hbb=-table["Hbb"]), "gives another number than the scores"),
-        ("probe_logits", lambda table: table.drop(columns="Hbb"), "no logits of Hbb"),
+        ("probe_logits", lambda table: table.assign(backbone="beta"), "no score of Hbb"),
+        ("probe_logits", lambda table: table.assign(Hbb=-table["Hbb"]), "give another number than the results"),
+        ("probe_logits", lambda table: table.drop(columns="Hbb"), "no scores of Hbb"),
         ("probe_logits", lambda table: table.iloc[1:], "some jets of"),
     ],
 )

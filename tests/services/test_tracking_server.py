@@ -32,14 +32,15 @@ def start(server, tmp_path_factory):
     """Start a process that records a suite, as a user (name and password) or as nobody."""
     folder = tmp_path_factory.mktemp("writers")
 
-    def start_writer(suite_id, *, user=None, uri=server.uri):
+    def start_writer(*asked, user=None, uri=server.uri, program=(str(HERE / "write_runs.py"),)):
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "AWS_"))}
         paths = os.pathsep.join([str(HERE.parent / "tracking"), os.environ.get("PYTHONPATH", "")])
-        ours = {"MLFLOW_TRACKING_URI": uri, "JETASSAY_CACHE": str(folder), "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+        ours = {"MLFLOW_TRACKING_URI": uri, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+        ours |= {"JETASSAY_CACHE": str(folder), "JETASSAY_WORKSPACE": str(folder / "workspace")}
         if user is not None:
             ours |= {"MLFLOW_TRACKING_USERNAME": user[0], "MLFLOW_TRACKING_PASSWORD": user[1]}
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        return subprocess.Popen([sys.executable, str(HERE / "write_runs.py"), suite_id], env={**kept, **ours}, **pipes)
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        return subprocess.Popen([sys.executable, *program, *asked], env={**kept, **ours}, text=True, **pipes)
 
     return start_writer
 
@@ -173,6 +174,25 @@ def test_a_password_in_the_address_works_and_is_in_no_run_and_no_line(server, st
         files = [path for path in Path(folder).rglob("*") if path.is_file()]
         assert files
         assert all(word.encode() not in path.read_bytes() for path in files)
+
+
+def test_a_server_that_leaves_within_a_suite_has_it_once_after_sync(server, start, client):
+    sync = {"user": server.admin, "program": ("-m", "jetassay.cli", "sync")}
+    process = start("six", "--wait", user=server.admin)
+    assert process.stdout.readline() == "opened\n"
+    with server.away():
+        code, _, err = told(process)  # closes its standard input, which lets it go on
+        assert (code, "does not answer" in err) == (1, True), err
+        code, _, err = told(start(**sync))
+        assert code == 1
+        assert "1 result(s) stay in" in err
+    assert told(start(**sync))[0] == 0
+    assert "nothing waits to be sent" in told(start(**sync))[2]
+    runs = [run for run in _runs(client) if run.data.tags["suite_id"] == "six"]
+    assert sorted(run.data.tags["kind"] for run in runs) == ["backbone", "backbone", "suite"]
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    (suite,) = [run for run in runs if run.data.tags["kind"] == "suite"]
+    assert {each.path for each in client.list_artifacts(suite.info.run_id)} >= {"figure.svg", "provenance.json"}
 
 
 def test_no_log_of_the_server_holds_a_password(server, written):

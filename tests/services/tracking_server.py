@@ -19,7 +19,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,6 +35,7 @@ class Server:
 
     uri: what `MLFLOW_TRACKING_URI` is set to; admin: user name and password; database, s3: addresses of the parts
     aws: the store's credentials, which the server has and its clients have not
+    away: within it the MLflow server is stopped; it comes back at the same address
     """
 
     folder: Path
@@ -43,6 +44,7 @@ class Server:
     database: str = field(repr=False)
     s3: str
     aws: dict[str, str] = field(repr=False)
+    away: Callable[[], AbstractContextManager[None]] = field(repr=False)
 
 
 def missing() -> str:
@@ -172,10 +174,23 @@ def _mlflow(folder: Path, database: str, s3: str, aws: dict[str, str]) -> Iterat
     command = [sys.executable, "-m", "mlflow", "server", "--app-name", "basic-auth", "--serve-artifacts"]
     command += ["--host", _HOST, "--port", str(port), "--workers", "2"]
     log = folder / "mlflow.log"
-    with _running(command, log, env=environment, cwd=folder) as process:
-        uri = f"http://{_HOST}:{port}"
-        _wait(lambda: urllib.request.urlopen(f"{uri}/health", timeout=5).close(), "MLflow", process, log)
-        yield Server(folder, uri, ("admin", word), database, s3, aws)
+    uri = f"http://{_HOST}:{port}"
+    with ExitStack() as stack:
+
+        def serve() -> None:
+            process = stack.enter_context(_running(command, log, env=environment, cwd=folder))
+            _wait(lambda: urllib.request.urlopen(f"{uri}/health", timeout=5).close(), "MLflow", process, log)
+
+        @contextmanager
+        def away() -> Iterator[None]:
+            stack.close()
+            try:
+                yield
+            finally:
+                serve()
+
+        serve()
+        yield Server(folder, uri, ("admin", word), database, s3, aws, away)
 
 
 @contextmanager
@@ -183,7 +198,7 @@ def _running(
     command: list[object], log: Path, *, stop: signal.Signals = signal.SIGTERM, **options: object
 ) -> Iterator["subprocess.Popen[bytes]"]:
     """A program in a session of its own, stopped at the end with all that it has started."""
-    with log.open("wb") as file:
+    with log.open("ab") as file:
         process = subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True, **options)
         try:
             yield process

@@ -199,6 +199,37 @@ def test_a_runs_own_rows_are_kept_as_a_table(record, tracking):
     assert set(frame["run_id"]) == {run_id}
 
 
+def test_the_leaderboard_view_holds_the_runs_of_every_split_under_their_average(record, tracking):
+    series = {"series": "trial", "series_id": "trial-any"}
+    record(**series)
+    alone = decode_view(tracking.client.get_experiment(tracking.experiment_id).tags[f"{VIEW_TAG}jetassay-trial"])[1]
+    assert alone["groupBy"] is None
+    other = record(suite="trial-seed-2", suite_id="trial-0002", auc=0.97, **series)
+    tags = tracking.client.get_experiment(tracking.experiment_id).tags
+    name, state = decode_view(tags[VIEW_TAG + other.view_key])
+    assert name == "trial: leaderboard"
+    assert state["groupBy"]["aggregateFunction"] == "average"
+    found = tracking.find(state["searchFilter"])
+    assert sorted(run.info.run_name for run in found) == ["mlp", "mlp split 1", "part-mini", "part-mini split 1"]
+
+
+def test_where_a_run_lacks_a_number_the_leaderboard_has_a_column_that_names_it(record, tracking):
+    def columns(**changed):
+        tags = (record(**changed), tracking.client.get_experiment(tracking.experiment_id).tags)[1]
+        return decode_view(tags[f"{VIEW_TAG}jetassay-trial"])[1]["selectedColumns"]
+
+    assert "tags.`missing`" not in columns()
+    without = frame_of(*probe_scores("part-mini", rejection=None), *probe_scores("mlp"))
+    assert columns(frame=without, suite_id="trial-0002")[-1] == "tags.`missing`"
+
+
+def test_a_run_that_was_recorded_before_runs_had_a_series_gets_it_without_being_written_again(record, tracking):
+    first = record().runs["part-mini", 0]
+    again = record(series_id="trial-any")
+    assert again.written == 0
+    assert tracking.client.get_run(first).data.tags["series"] == "trial-any"
+
+
 def test_the_leaderboard_view_shows_the_current_runs_best_first(record, tracking):
     recorded = record()
     tags = tracking.client.get_experiment(tracking.experiment_id).tags

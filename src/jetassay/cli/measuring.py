@@ -52,6 +52,9 @@ def run(
     dataset: Annotated[str | None, typer.Option(help="Take this dataset instead of the suite's.")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder with the files of a real dataset.")] = None,
     limit: Annotated[int | None, typer.Option(help="At most this many entries of each file.", min=1)] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Draw the split with this seed; kept as SUITE-seed-N.", min=0)
+    ] = None,
     device: Device = "cpu",
     scheduler: Scheduler = "local",
     workers: Workers = None,
@@ -64,8 +67,7 @@ def run(
     from jetassay.run import run_suite
     from jetassay.suite import find_suite
 
-    chosen = find_suite(suite)
-    chosen = chosen.on(dataset=dataset, folder=data, limit=limit)
+    chosen = find_suite(suite).on(dataset=dataset, folder=data, limit=limit, seed=seed)
     reporter = Reporter(quiet=quiet)
     count = chosen.threads if workers is None and scheduler == PROCESSES else workers
     with trusting(trust_code), scheduled(scheduler, workers=count, device=device, reporter=reporter):

@@ -1,6 +1,6 @@
-"""One leaderboard from a folder of result files: several people, several machines, no store and no jets."""
+"""One leaderboard from a folder of results: several people, machines, suites and splits; no store and no jets."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,22 +8,39 @@ from typing import Any
 import pandas as pd
 
 from jetassay.errors import ConfigError, JetAssayError
+from jetassay.progress import Reporter
+from jetassay.report.board_tables import board_tables
 from jetassay.report.content import Content, Section, Table, Text
 from jetassay.report.merging import Merged, merge
 from jetassay.report.page import write_sections
 from jetassay.report.result_files import ResultFile, read_result_file
-from jetassay.report.sections import definitions, few_shot, ladder, leaderboard, multiclass, throughput
+from jetassay.report.results import load_folder
+from jetassay.report.sections import (
+    comparison,
+    definitions,
+    few_shot,
+    ladder,
+    leaderboard,
+    multiclass,
+    roc,
+    sections,
+    similarity,
+    throughput,
+)
+from jetassay.report.splits import splits_section
 
 _SECTIONS: tuple[Callable[[Content], Section | None], ...] = (
-    leaderboard.probe,
     leaderboard.zero_shot,
+    roc.section,
+    comparison.section,
+    similarity.section,
     ladder.section,
     multiclass.section,
     few_shot.section,
     throughput.section,
     definitions.section,
 )
-"""Those that need scores of single backbones alone; pairs, curves and jets are on the page of each execution."""
+"""Those that need scores, curves and logits alone; what needs jets or embeddings is on the page of each execution."""
 
 _DIGITS = 12
 
@@ -36,18 +53,20 @@ class Board:
     left_out: tuple[str, ...]
 
 
-def draw_board(folder: Path, *, output: Path | None = None, reference: Path | None = None) -> Board:
-    """Write report.html from all result files in `folder` and below it.
+def draw_board(
+    folder: Path, *, output: Path | None = None, reference: Path | None = None, reporter: Reporter | None = None
+) -> Board:
+    """Write report.html from all results in `folder` and below it: result files, and folders of executions.
 
     output:    folder for the page and its figures; `folder` itself if not given
-    reference: one of the files, whose jets, splits and versions the others must share to be ranked
+    reference: one of them, whose jets, splits and versions the others must share to be ranked
 
-    A file that cannot be used costs nothing but itself: it is named on the page, with the reason. Raises
-    `ConfigError` where no file can be used, or `reference` is none of them.
+    Curves and pairs are drawn of those that came as folders. A file that cannot be used costs nothing but itself: it is
+    named on the page, with the reason. Raises `ConfigError` where no file can be used, or `reference` is none of them.
     """
-    files, refused = _read(folder)
+    files, folders, refused = _read(folder)
     if not files:
-        reasons = "".join(f"\n{label}.json: {reason}" for label, reason in refused)
+        reasons = "".join(f"\n{label}: {reason}" for label, reason in refused)
         raise ConfigError(
             f"{folder}: no result file that can be used; write some: "
             f"jetassay results SUITE --format json --output {folder}/NAME.json{reasons}"
@@ -55,55 +74,78 @@ def draw_board(folder: Path, *, output: Path | None = None, reference: Path | No
     merged = merge(files, reference=None if reference is None else _label_of(reference, folder, files))
     extra = pd.DataFrame([{"file": label, "what": "everything", "reason": reason} for label, reason in refused])
     left_out = pd.concat([extra, merged.left_out], ignore_index=True) if refused else merged.left_out
-    content = _content(merged, files)
-    shown = [_contributions(files, merged), _left_out(left_out), *(make(content) for make in _SECTIONS)]
+    content, shown = _sections(files, folders, merged)
     page = write_sections(
-        [each for each in shown if each is not None],
+        [shown[0], _left_out(left_out), *shown[1:]],
         title=f"Leaderboard: {folder.resolve().name}",
         lead=_lead(merged, files),
         protocol=content.protocol,
         folder=output or folder,
+        reporter=reporter,
     )
     lines = [f"{row.file}: {row.what}: {row.reason}" for row in left_out.itertuples()]
     return Board(page=page.whole(), left_out=tuple(lines))
 
 
-def _read(folder: Path) -> tuple[dict[str, ResultFile], list[tuple[str, str]]]:
-    """Files by label, and label and reason of those that cannot be used."""
+def _sections(
+    files: Mapping[str, ResultFile], folders: Mapping[str, Path], merged: Merged
+) -> tuple[Content, tuple[Section, ...]]:
+    """What they are made from, and all of them; who gave what comes first."""
+    tables, gaps = board_tables(merged, folders)
+    content = _content(merged, files, tables)
+
+    def over_splits(_: Content) -> Section | None:
+        return splits_section(files, merged)
+
+    made = sections(content, (leaderboard.probe, over_splits, *_SECTIONS))
+    return content, (_contributions(files, merged, gaps if tables else ()), *made)
+
+
+def _read(folder: Path) -> tuple[dict[str, ResultFile], dict[str, Path], list[tuple[str, str]]]:
+    """Results by label, the folders of those that are folders, and label and reason of what cannot be used."""
     files: dict[str, ResultFile] = {}
+    folders: dict[str, Path] = {}
     refused: list[tuple[str, str]] = []
     known: dict[str, str] = {}
-    for path in sorted(folder.rglob("*.json")):
-        label = path.relative_to(folder).with_suffix("").as_posix()
+    executions = sorted(path.parent for path in folder.rglob("scores.parquet"))
+    inside = [path for path in sorted(folder.rglob("*.json")) if not any(path.is_relative_to(e) for e in executions)]
+    for path in [*executions, *inside]:  # folders first: of the same results, they hold more
+        label = path.relative_to(folder).as_posix()
         if any(part.startswith(".") for part in path.relative_to(folder).parts):
             continue
+        label = label if path.is_dir() or label.removesuffix(".json") in files else label.removesuffix(".json")
         try:
-            found = read_result_file(path)
-        except (JetAssayError, FileNotFoundError) as error:
+            found = load_folder(path).as_file() if path.is_dir() else read_result_file(path)
+        except FileNotFoundError as error:
+            refused.append((label, f"{Path(error.filename or path).name} is missing: half-written or half-copied"))
+            continue
+        except JetAssayError as error:
             refused.append((label, str(error).removeprefix(f"{path}: ")))
             continue
         text = found.text()
         if text in known:
-            refused.append((label, f"the same file as {known[text]}, which counts once"))
+            refused.append((label, f"the same results as {known[text]}, which count once"))
             continue
         known[text] = label
         files[label] = found
-    return files, refused
+        if path.is_dir():
+            folders[label] = path
+    return files, folders, refused
 
 
 def _label_of(reference: Path, folder: Path, files: Mapping[str, ResultFile]) -> str:
     for label in files:
-        path = folder / f"{label}.json"
-        if reference.resolve() == path.resolve() or str(reference) in {label, f"{label}.json"}:
+        paths = [(folder / name).resolve() for name in (label, f"{label}.json")]
+        if reference.resolve() in paths or str(reference) in {label, f"{label}.json"}:
             return label
     raise ConfigError(f"--reference {reference}: none of the files that can be used: {', '.join(files)}")
 
 
-def _content(merged: Merged, files: Mapping[str, ResultFile]) -> Content:
+def _content(merged: Merged, files: Mapping[str, ResultFile], tables: Mapping[str, pd.DataFrame]) -> Content:
     paragraphs = dict.fromkeys(text for file in files.values() for text in file.definitions)
     return Content(
-        frame=merged.frame,
-        tables={},
+        frame=pd.concat([merged.frame, merged.pairs], ignore_index=True) if len(merged.pairs) else merged.frame,
+        tables=tables,
         counts=pd.DataFrame(),
         provenance={},
         protocol="\n\n".join(paragraphs),
@@ -112,7 +154,7 @@ def _content(merged: Merged, files: Mapping[str, ResultFile]) -> Content:
     )
 
 
-def _contributions(files: Mapping[str, ResultFile], merged: Merged) -> Section:
+def _contributions(files: Mapping[str, ResultFile], merged: Merged, gaps: Sequence[str]) -> Section:
     """Who gave what, and which backbone comes from which files."""
     sources = pd.DataFrame.from_dict({label: _about(each) for label, each in files.items()}, orient="index")
     backbones = merged.backbones.assign(weights=merged.backbones["weights"].str[:_DIGITS])
@@ -126,6 +168,7 @@ def _contributions(files: Mapping[str, ResultFile], merged: Merged) -> Section:
                 "differ, each has the name of its file.",
                 "note",
             ),
+            *(Text(each, "note") for each in gaps),
         ),
     )
 

@@ -1,6 +1,6 @@
 """Two stored results score by score: what is the same, what moved, beyond its uncertainty or not, what cannot be said.
 
-Where both left the logits of the same jets on disk, errors are paired; elsewhere they count as independent.
+Where both left scores of the same single jets on disk, errors are paired; elsewhere they count as independent.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ import pandas as pd
 
 from jetassay.metrics.paired import holm
 from jetassay.metrics.unpaired import Bounded, two_sided, unpaired_difference
-from jetassay.report.pairing import DRAWS, paired_intervals
+from jetassay.report.pairing import DRAWS, KEPT, paired_intervals
 from jetassay.report.stored import Stored
 
 FAMILY_LEVEL = 0.05
@@ -30,8 +30,8 @@ PAIRED, INDEPENDENT = "paired", "independent"
 """How the errors of a change were taken."""
 
 METHOD = (
-    f"Change from the first result to the second on the same test jets. '{PAIRED}': by the logits of single jets of "
-    "the linear probe that both results left on disk; AUC: covariance of DeLong; rejections: paired bootstrap of "
+    f"Change from the first result to the second on the same test jets. '{PAIRED}': by scores of single jets that both "
+    f"results left on disk ({', '.join(KEPT)}); AUC: covariance of DeLong; rejections: paired bootstrap of "
     f"{DRAWS} draws, each with its own cuts, and the larger p-value of that and of McNemar's exact test. "
     f"'{INDEPENDENT}': without them, errors are combined as if they were independent (variance estimates recovery, Zou "
     "and Donner 2008); since both fail on the same hard jets the true interval is usually narrower. Rejections and "

@@ -38,7 +38,7 @@ def draw_report(
             raise ConfigError(f"{error.filename}: is missing, so the results cannot be read; copy it too") from error
     if paper:
         raise ConfigError(f"{folder}: --paper goes with the results of one suite")
-    board = draw_board(folder, output=output, reference=reference)
+    board = draw_board(folder, output=output, reference=reference, reporter=reporter)
     for line in board.left_out:
         reporter.warning(f"left out: {line}")
     return board.page
@@ -54,7 +54,7 @@ def draw_suite(suite: str, *, paper: bool = False, reporter: Reporter) -> Path:
 
 
 def _drawn(results: Results, folder: Path, *, paper: bool, reporter: Reporter) -> Path:
-    page = results.draw(folder)
+    page = results.draw(folder, reporter=reporter)
     if paper:
         gaps = write_paper(results.content, folder / PAPER)
         page = replace(page, gaps=tuple(dict.fromkeys([*page.gaps, *gaps])))

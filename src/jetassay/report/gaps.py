@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from jetassay.errors import JetAssayError
+from jetassay.progress import Reporter
 from jetassay.report.content import Figure
 from jetassay.report.kept_figures import drawing_digest, keep_record, kept_pictures
 from jetassay.report.pictures import Picture, own_style, picture
@@ -52,7 +53,7 @@ def attempted(make: Callable[[], T], what: str) -> T | Gap:
         return Gap(what, f"{type(error).__name__}: {why} ({Path(place.filename).name}, line {place.lineno})")
 
 
-def draw_all(figures: Iterable[Figure], folder: Path) -> dict[str, Picture | Gap]:
+def draw_all(figures: Iterable[Figure], folder: Path, *, reporter: Reporter | None = None) -> dict[str, Picture | Gap]:
     """Every figure as PNG, also in `folder`, or the gap that it leaves, by name; other PNG files there are removed.
 
     What `folder` has from an earlier time, drawn from the same, is not drawn again. Raises `StoreError` where the
@@ -61,7 +62,7 @@ def draw_all(figures: Iterable[Figure], folder: Path) -> dict[str, Picture | Gap
     figures = list(figures)
     digests = {each.name: found for each in figures if (found := drawing_digest(each.draw)) is not None}
     kept = kept_pictures(folder, digests)
-    fresh = _draw([each for each in figures if each.name not in kept], folder)
+    fresh = _draw([each for each in figures if each.name not in kept], folder, reporter or Reporter(quiet=True))
     drawn: dict[str, Picture | Gap] = {each.name: {**kept, **fresh}[each.name] for each in figures}
     pictures = {name: made for name, made in drawn.items() if isinstance(made, Picture)}
     for path in folder.glob("*.png"):
@@ -71,13 +72,13 @@ def draw_all(figures: Iterable[Figure], folder: Path) -> dict[str, Picture | Gap
     return drawn
 
 
-def _draw(figures: Sequence[Figure], folder: Path) -> dict[str, Picture | Gap]:
+def _draw(figures: Sequence[Figure], folder: Path, reporter: Reporter) -> dict[str, Picture | Gap]:
     if not figures:
         return {}
     import matplotlib.pyplot as plt
 
     drawn: dict[str, Picture | Gap] = {}
-    with own_style():
+    with own_style(), reporter.bar("drawing", len(figures), unit="figures") as bar:
         for each in figures:
             before = set(plt.get_fignums())
             made = drawn[each.name] = attempted(partial(_rendered, each), f"figure {each.name}")
@@ -86,6 +87,7 @@ def _draw(figures: Sequence[Figure], folder: Path) -> dict[str, Picture | Gap]:
             if isinstance(made, Picture):
                 with whole_file(folder / f"{each.name}.png") as path:
                     path.write_bytes(made.png)
+            bar.advance()
     return drawn
 
 

@@ -16,6 +16,7 @@ KEY = ("task", "metric", "signal", "background", "working_point", "bin", "along"
 
 _CURVES = "few-shot"
 _INNER = ("layers",)
+_OF_PAIRS = "similarity"
 _RTOL = 1e-6
 """Up to here two values of one backbone are the same: another processor rounds otherwise in the last bits."""
 
@@ -37,12 +38,16 @@ class Merged:
     """One leaderboard.
 
     frame:     comparable scores, one for each backbone and key, backbones by falling mean AUC of the probe
+    pairs:     scores of two of these backbones that one file holds, as the frame names them
     backbones: index `backbone` as the frame names it; card, weights, role, files (all that have its scores)
+    sources:   the same files as labels, the oldest first
     left_out:  columns file, what, reason
     """
 
     frame: pd.DataFrame
+    pairs: pd.DataFrame
     backbones: pd.DataFrame
+    sources: Mapping[str, tuple[str, ...]]
     left_out: pd.DataFrame
 
 
@@ -64,10 +69,14 @@ def merge(files: Mapping[str, ResultFile], *, reference: str | None = None) -> M
     for by, column, words in _STAGES:
         _bar(rows, list(by), column, words=words, order=order, reference=reference)
     fit = rows[rows["reason"] == ""]
-    frame, backbones = _named(fit, files, age)
+    frame, backbones, sources = _named(fit, files, age)
     left_out = [*_barred(rows), *_silent(files), *_gaps(frame, backbones)]
     return Merged(
-        frame=_ranked(frame), backbones=backbones, left_out=pd.DataFrame(left_out, columns=["file", "what", "reason"])
+        frame=_ranked(frame),
+        pairs=_pairs(files, backbones, sources),
+        backbones=backbones,
+        sources=sources,
+        left_out=pd.DataFrame(left_out, columns=["file", "what", "reason"]),
     )
 
 
@@ -102,8 +111,9 @@ def _bar(
             votes.setdefault(value, set()).add(source)
         chosen = max(votes, key=lambda value: _weight(votes[value], order, reference))
         other = values.map(lambda value, chosen=chosen: value != chosen)
+        note = "; counted in the mean over splits" if column == "split_seed" else ""
         rows.loc[group.index[other], "reason"] = [
-            f"{words}: {_short(value)}, the others' is {_short(chosen)}" for value in values[other]
+            f"{words}: {_short(value)}, the others' is {_short(chosen)}{note}" for value in values[other]
         ]
 
 
@@ -116,9 +126,11 @@ def _short(value: Any) -> str:
     return text[:12] if len(text) >= 40 and text.isalnum() else text
 
 
-def _named(fit: pd.DataFrame, files: Mapping[str, ResultFile], age: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _named(
+    fit: pd.DataFrame, files: Mapping[str, ResultFile], age: Sequence[str]
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, tuple[str, ...]]]:
     """Scores with one name for each backbone that is another: same card and weights and values are the same one."""
-    parts, about = [], []
+    parts, about, labels = [], [], {}
     for card, own in fit.groupby("backbone", sort=False):
         found: list[tuple[pd.DataFrame, list[str]]] = []
         for label in [each for each in age if each in set(own["source"])]:
@@ -138,9 +150,27 @@ def _named(fit: pd.DataFrame, files: Mapping[str, ResultFile], age: Sequence[str
             role = (first.provenance.get("roles") or {}).get(card, "backbone")
             facts = {"card": card, "weights": "none" if pd.isna(weights) else weights, "role": role}
             about.append({"backbone": name, **facts, "files": ", ".join(sources)})
+            labels[name] = tuple(sources)
     columns = ["backbone", "card", "weights", "role", "files"]
     frame = pd.concat(parts) if parts else fit
-    return frame, pd.DataFrame(about, columns=columns).set_index("backbone")
+    return frame, pd.DataFrame(about, columns=columns).set_index("backbone"), labels
+
+
+def _pairs(
+    files: Mapping[str, ResultFile], backbones: pd.DataFrame, sources: Mapping[str, tuple[str, ...]]
+) -> pd.DataFrame:
+    """Similarities of two backbones that are in one file, each once, of the version that most of them have."""
+    found = []
+    for label, file in files.items():
+        names = {backbones.loc[name, "card"]: name for name, own in sources.items() if label in own}
+        rows = file.frame[(file.frame["task"] == _OF_PAIRS) & file.frame["backbone_b"].notna()]
+        rows = rows.assign(**{side: rows[side].map(names) for side in ("backbone", "backbone_b")})
+        found.append(rows.dropna(subset=["backbone", "backbone_b"]))
+    every = pd.concat(found, ignore_index=True)
+    every = every[every["task_version"].isin(every["task_version"].mode()[:1])]
+    order = [tuple(sorted(pair)) for pair in zip(every["backbone"], every["backbone_b"], strict=True)]
+    doubles = every.assign(order=pd.Series(order, index=every.index, dtype=object))
+    return every[~doubles.duplicated(["order", "metric", "bin", "signal"])]
 
 
 def _is_same(known: pd.DataFrame, rows: pd.DataFrame) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from jetassay.errors import JetAssayError
+from jetassay.progress import Reporter
 from jetassay.report.content import FAIL, Block, Content, Figure, Fold, Pointed, Row, Section, Table, Text
 from jetassay.report.gaps import Gap, Page, draw_all
 from jetassay.report.pictures import DPI, Picture
@@ -27,7 +28,7 @@ _SCRIPT = f"{_TABLES}\n{_POINTER}"
 """Both stand inside the page, and their hashes in its policy: nothing else runs, and nothing is requested."""
 
 
-def write_page(content: Content, *, title: str, folder: Path) -> Page:
+def write_page(content: Content, *, title: str, folder: Path, reporter: Reporter | None = None) -> Page:
     """Draw every figure into `folder`/figures and write `folder`/report.html, each whole or not at all.
 
     A section or figure that fails is named on the page and in what is given back; nothing else is lost by it. Figures
@@ -35,15 +36,18 @@ def write_page(content: Content, *, title: str, folder: Path) -> Page:
     one name.
     """
     lead = _headline(content.provenance)
-    return write_sections(sections(content), title=title, lead=lead, protocol=content.protocol, folder=folder)
+    about = {"title": title, "lead": lead, "protocol": content.protocol}
+    return write_sections(sections(content), **about, folder=folder, reporter=reporter)
 
 
-def write_sections(shown: Sequence[Section], *, title: str, lead: str, protocol: str, folder: Path) -> Page:
+def write_sections(
+    shown: Sequence[Section], *, title: str, lead: str, protocol: str, folder: Path, reporter: Reporter | None = None
+) -> Page:
     """The same for sections that are chosen already; lead: a line below the title."""
     _require_unique([each.title for each in shown], "section")
     figures = [each for part in shown for each in part.figures]
     _require_unique([each.name for each in figures], "figure")
-    drawn = draw_all(figures, folder / "figures")
+    drawn = draw_all(figures, folder / "figures", reporter=reporter)
     text = document(shown, title=title, lead=lead, figures=drawn, protocol=protocol)
     with whole_file(folder / "report.html") as path:
         path.write_text(text, encoding="utf-8")

@@ -1,6 +1,7 @@
-"""Two results on the same jets: intervals of differences from the logits of single jets that both left on disk."""
+"""Two results on the same jets: intervals of differences from the scores of single jets that both left on disk."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,18 @@ from jetassay.metrics.intervals import perfect_order_margin
 from jetassay.metrics.paired import delong_covariance, difference_p_value, placements
 from jetassay.metrics.resampling import PairedScores, Resampled, paired_bootstrap
 from jetassay.metrics.roc import cut_at
-from jetassay.tasks.catalogue import PROBE
-from jetassay.tasks.curves import LOGITS
+from jetassay.tasks.catalogue import KNN, MLP_PROBE, PROBE, ZERO_SHOT
+from jetassay.tasks.curves import LOGITS, jet_scores_name
 from jetassay.tasks.displays import JETS
 from jetassay.tasks.pairs import rejection_pairs
 from jetassay.tasks.score import LEVEL
 
 FloatArray = NDArray[np.float64]
 
-NO_LOGITS = "of this number no scores of single jets are kept"
+NO_SCORES = "of this number no scores of single jets are kept"
+KEPT = {PROBE.name: LOGITS, **{each.name: jet_scores_name(each.name) for each in (ZERO_SHOT, KNN, MLP_PROBE)}}
+"""Tasks that leave scores of single jets, and in which table."""
+
 DRAWS = 1000
 _REJECTIONS = ("rejection", "rejection_over_cuts")
 _JET = ["file", "entry", "label"]
@@ -30,7 +34,7 @@ _JET = ["file", "entry", "label"]
 
 _ONE_SIGMA = 0.6827
 _ROUNDING = 1e-5
-"""Logits are kept in float32; an AUC from them may differ by this much from that of the run."""
+"""Scores are kept in float32; an AUC from them may differ by this much from that of the run."""
 
 _CERTAIN = 1e-300
 
@@ -40,7 +44,7 @@ def paired_intervals(rows: pd.DataFrame, first: Path | None, second: Path | None
 
     rows:          scores of both, with the columns of a joined frame: task, metric, backbone, signal, background,
                    working_point, bin, draw, backbone_b, value_a, value_b
-    first, second: folders of the results, with `tables/probe_logits.parquet` and `tables/test_jets.parquet`
+    first, second: folders of the results, with `tables/test_jets.parquet` and the tables that `KEPT` names
 
     Index as `rows`; float64 `low` and `high` (68.27 % interval of the difference, of logarithms for rejections), `z`,
     `p` (two-sided); `unpaired`, why a row has none of these, empty where it has them.
@@ -49,8 +53,8 @@ def paired_intervals(rows: pd.DataFrame, first: Path | None, second: Path | None
     or damaged: each row says so.
     """
     found = pd.DataFrame(dict.fromkeys(("low", "high", "z", "p"), np.nan), index=rows.index)
-    found["unpaired"] = NO_LOGITS
-    known = rows["metric"].isin(["auc", *_REJECTIONS]) & (rows["task"] == PROBE.name)
+    found["unpaired"] = NO_SCORES
+    known = rows["metric"].isin(["auc", *_REJECTIONS]) & rows["task"].isin(list(KEPT))
     wanted = rows[known & rows[["bin", "draw", "backbone_b"]].isna().all(axis=1)]
     if not len(wanted):
         return found
@@ -59,8 +63,9 @@ def paired_intervals(rows: pd.DataFrame, first: Path | None, second: Path | None
     except _NotPairedError as error:
         found.loc[wanted.index, "unpaired"] = str(error)
         return found
-    for backbone, own in wanted.groupby("backbone", sort=False):
-        for index, outcome in _of_backbone(own, str(backbone), jets, (first, second)):
+    for (task, backbone), own in wanted.groupby(["task", "backbone"], sort=False):
+        scored = _Scored(KEPT[str(task)], str(backbone))
+        for index, outcome in _of_backbone(own, scored, jets, (first, second)):
             found.loc[index, list(outcome)] = list(outcome.values())
     return found
 
@@ -91,41 +96,58 @@ def _table(folder: Path | None, name: str, which: str, **options: Any) -> pd.Dat
         raise _NotPairedError(f"tables/{name}.parquet of the {which} cannot be read") from error
 
 
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """Scores of single jets by one backbone: the table that they are in, and whose they are."""
+
+    table: str
+    backbone: str
+
+    def read(self, folder: Path | None, which: str) -> pd.DataFrame:
+        """Those of one result, a row a jet and a column a signal, whichever way the table is laid out."""
+        found = _table(folder, self.table, which, filters=[("backbone", "==", self.backbone)])
+        if self.table == LOGITS:
+            return found.set_index("jet")
+        if not {"jet", "signal", "score"} <= set(found):
+            raise _NotPairedError(f"tables/{self.table}.parquet of the {which} cannot be read")
+        if found.duplicated(["jet", "signal"]).any():
+            raise _NotPairedError(f"a jet stands twice in tables/{self.table}.parquet of the {which}")
+        return found.pivot(index="jet", columns="signal", values="score")
+
+
 def _of_backbone(
-    rows: pd.DataFrame, backbone: str, jets: pd.DataFrame, folders: tuple[Path | None, Path | None]
+    rows: pd.DataFrame, scored: _Scored, jets: pd.DataFrame, folders: tuple[Path | None, Path | None]
 ) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """Index and outcome of every row of one backbone; its logits are read once."""
+    """Index and outcome of every row of one task and backbone; its scores of single jets are read once."""
     try:
-        tables = [
-            _table(folder, LOGITS, which, filters=[("backbone", "==", backbone)]).set_index("jet")
-            for folder, which in zip(folders, ("first", "second"), strict=True)
-        ]
+        tables = [scored.read(folder, which) for folder, which in zip(folders, ("first", "second"), strict=True)]
     except _NotPairedError as error:
         yield from ((index, {"unpaired": str(error)}) for index in rows.index)
         return
     for (signal, background), own in rows.groupby(["signal", "background"], sort=False):
+        labels = str(signal), str(background)
         try:
-            sides = [_logits(tables, jets, label=str(label), signal=str(signal)) for label in (signal, background)]
+            sides = [_scores(tables, jets, label=label, signal=labels[0], name=scored.table) for label in labels]
         except _NotPairedError as error:
             yield from ((index, {"unpaired": str(error)}) for index in own.index)
             continue
         yield from _of_signal(own, sides[0], sides[1])
 
 
-def _logits(tables: list[pd.DataFrame], jets: pd.DataFrame, *, label: str, signal: str) -> FloatArray:
-    """Logits of `signal` of the jets of one label, float64 (2, jets): the second result's, then the first's."""
+def _scores(tables: list[pd.DataFrame], jets: pd.DataFrame, *, label: str, signal: str, name: str) -> FloatArray:
+    """Scores by `signal` of the jets of one label, float64 (2, jets): the second result's, then the first's."""
     own = jets[jets["label"] == label]
     if own[["jet_a", "jet_b"]].isna().any(axis=None):
         raise _NotPairedError(f"the test jets of {label} are not the same")
     found = []
     for which, table, column in (("second", tables[1], "jet_b"), ("first", tables[0], "jet_a")):
         if signal not in table or table.index.has_duplicates:
-            raise _NotPairedError(f"no logits of {signal} in tables/{LOGITS}.parquet of the {which}")
+            raise _NotPairedError(f"no scores of {signal} in tables/{name}.parquet of the {which}")
         found.append(table[signal].reindex(own[column].astype(np.int64)).to_numpy(np.float64, na_value=np.nan))
-    logits = np.stack(found)
-    if not logits.size or not np.isfinite(logits).all():
-        raise _NotPairedError(f"some jets of {label} have no logit of {signal}")
-    return logits
+    scores = np.stack(found)
+    if not scores.size or not np.isfinite(scores).all():
+        raise _NotPairedError(f"some jets of {label} have no score of {signal} in tables/{name}.parquet")
+    return scores
 
 
 def _of_signal(rows: pd.DataFrame, signal: FloatArray, background: FloatArray) -> Iterator[tuple[Any, dict[str, Any]]]:
@@ -186,7 +208,7 @@ def _rejection(row: pd.Series, scores: PairedScores, drawn: dict[float, Resample
 
 def _require_close(distance: float, most: float) -> None:
     if distance > most:
-        raise _NotPairedError(f"tables/{LOGITS}.parquet gives another number than the scores: of another run?")
+        raise _NotPairedError("its scores of single jets give another number than the results: of another run?")
 
 
 def _signed(p: float, direction: float) -> float:

@@ -14,6 +14,7 @@ import pandas as pd
 from jetassay.backbones.catalogue import backbone_cards
 from jetassay.errors import ConfigError
 from jetassay.places import workspace
+from jetassay.progress import Reporter
 from jetassay.report.content import Content
 from jetassay.report.gaps import Page
 from jetassay.report.page import write_page
@@ -130,9 +131,9 @@ class Results:
         with whole_file(self.folder / "provenance.json") as path:
             path.write_text(json.dumps(about, indent=1) + "\n")
 
-    def draw(self, folder: Path | None = None) -> Page:
+    def draw(self, folder: Path | None = None, *, reporter: Reporter | None = None) -> Page:
         """Draw all figures and the page, in the suite's folder if no other is given; gives its path and its gaps."""
-        return write_page(self.content, title=self.title, folder=folder or self.folder)
+        return write_page(self.content, title=self.title, folder=folder or self.folder, reporter=reporter)
 
     def as_file(self) -> ResultFile:
         """What of it goes into one small file to keep and to send."""

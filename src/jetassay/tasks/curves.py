@@ -1,6 +1,6 @@
-"""What figures are drawn from: ROC curves at whole percents, and every jet's logit by every probe."""
+"""Long tables beside the scores: ROC curves at whole percents, and what every probe and head makes of every jet."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,9 @@ from jetassay.tasks.score import LEVEL
 
 ROC, LOGITS = "roc", "probe_logits"
 """The tables' names."""
+
+MOST_JETS = 1_000_000
+"""Of larger test samples only the probe's scores of single jets are kept: all of them would take the run's memory."""
 
 EFFICIENCIES: tuple[float, ...] = (*(percent / 100 for percent in range(1, 100)), 0.995, 0.999)
 """Signal efficiencies of a curve's points; those that the sample does not resolve are left out."""
@@ -68,3 +71,34 @@ def logit_table(logits: Mapping[str, NDArray[Any]]) -> dict[str, pd.DataFrame]:
     jets = len(next(iter(logits.values())))
     columns = {signal: each.astype(np.float32) for signal, each in logits.items()}
     return {LOGITS: pd.DataFrame({"jet": np.arange(jets, dtype=np.int32), **columns})}
+
+
+def jet_scores_name(task: str) -> str:
+    """The name of a task's table of `jet_scores_table`."""
+    return f"{task.replace('-', '_')}_scores"
+
+
+def jet_scores_table(
+    task: str,
+    scores: Mapping[str, Sequence[tuple[NDArray[np.int64], NDArray[Any]]]],
+    *,
+    names: Sequence[str],
+    jets: int,
+) -> dict[str, pd.DataFrame]:
+    """What a task ranked, a row for each signal and jet of that signal or the background; by the table's name.
+
+    scores: signal -> for either side its rows of the test sample, and the score of each, larger is more like signal
+    names:  of all labels of the sample, which has `jets` jets; no table for more than `MOST_JETS`, or without signals
+
+    Columns: `signal`, a category; `jet`, int32, the row of the test sample as in `probe_logits`; `score`, float32.
+    """
+    if not scores or jets > MOST_JETS:
+        return {}
+    sides = [(list(names).index(signal), *side) for signal, both in scores.items() for side in both]
+    places = np.concatenate([np.full(len(rows), place) for place, rows, _ in sides])
+    columns = {
+        "signal": pd.Categorical.from_codes(places, categories=pd.Index(names)),
+        "jet": np.concatenate([rows for _, rows, _ in sides]).astype(np.int32),
+        "score": np.concatenate([values for _, _, values in sides]).astype(np.float32),
+    }
+    return {jet_scores_name(task): pd.DataFrame(columns)}

@@ -11,6 +11,7 @@ from jetassay.errors import DataError, JetAssayError
 from jetassay.jets.classes import BACKGROUND
 from jetassay.metrics.roc import Cut
 from jetassay.tasks.catalogue import Task
+from jetassay.tasks.curves import jet_scores_table
 from jetassay.tasks.samples import Sample, Splits, jets_of
 from jetassay.tasks.score import Outcome, Score
 from jetassay.tasks.separation import FEWEST_JETS, separation
@@ -122,7 +123,8 @@ def score_head(
 ) -> Outcome[HeadResult]:
     """Rank the test jets of every signal and the background with a head, and give every metric of the linear probe.
 
-    A signal that cannot be scored is in `problems`, and the others go on. Details hold a `HeadResult` per signal.
+    A signal that cannot be scored is in `problems`, and the others go on. Details hold a `HeadResult` per signal, the
+    table is that of `curves.jet_scores_table`.
     """
     results: dict[str, HeadResult] = {}
     problems: dict[str, str] = {}
@@ -139,7 +141,12 @@ def score_head(
         if result.problems:
             problems[signal] = " ".join(result.problems)
     scores = tuple(score for each in results.values() for score in each.scores)
-    return Outcome(scores, problems, results, protocol=protocol)
+    ranked = {
+        name: [(each.signal_rows, each.signal_scores), (each.background_rows, each.background_scores)]
+        for name, each in results.items()
+    }
+    tables = jet_scores_table(task.name, ranked, names=splits.test.names, jets=len(splits.test))
+    return Outcome(scores, problems, results, protocol=protocol, tables=tables)
 
 
 def _measured(trial: Trial, ranking: Ranking, task: Task, setting: Setting) -> HeadResult:

@@ -12,7 +12,7 @@ from jetassay.jets.classes import BACKGROUND
 from jetassay.metrics.multiclass import SMALLEST, accuracy, log_loss, macro_ovo_auc
 from jetassay.metrics.roc import Cut
 from jetassay.tasks.catalogue import ZERO_SHOT
-from jetassay.tasks.curves import roc_table
+from jetassay.tasks.curves import jet_scores_table, roc_table
 from jetassay.tasks.grouping import Grouping, find_grouping
 from jetassay.tasks.samples import Sample, Splits
 from jetassay.tasks.score import LEVEL, Outcome, Score, bounds
@@ -115,7 +115,12 @@ def zero_shot(
         except DataError as error:
             problems[MULTICLASS] = str(error)
     curves = {name: (each.signal_log_odds, each.background_log_odds) for name, each in results.items()}
+    ranked = {
+        name: [(each.signal_rows, each.signal_log_odds), (each.background_rows, each.background_log_odds)]
+        for name, each in results.items()
+    }
     tables = roc_table(ZERO_SHOT.name, curves)
+    tables |= jet_scores_table(ZERO_SHOT.name, ranked, names=sample.names, jets=len(sample))
     return Outcome(tuple(scores), problems, results, undefined, _notes(grouping, sample), PROTOCOL, tables)
 
 

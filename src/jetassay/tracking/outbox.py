@@ -85,6 +85,8 @@ def _write(entry: Path, record: SuiteRecord, run_id: str) -> None:
         "run_id": run_id,
         "suite": record.suite,
         "suite_id": record.suite_id,
+        "series": record.series,
+        "series_id": record.series_id,
         "provenance": dict(record.provenance),
         "description": record.description,
         "artifacts": [files[each] for each in record.artifacts],
@@ -144,6 +146,8 @@ def load(entry: Path) -> tuple[SuiteRecord, str]:
             backbones=backbones,
             artifacts=tuple(entry / _FILES / name for name in about["artifacts"]),
             description=about["description"],
+            series=about.get("series", ""),
+            series_id=about.get("series_id", ""),
         )
         return record, str(about["run_id"])
     except (OSError, ValueError, KeyError, TypeError) as error:

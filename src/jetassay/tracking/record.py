@@ -47,6 +47,8 @@ class SuiteRecord:
     """One suite that was run.
 
     suite_id: equal for executions that must give equal numbers (a digest of settings, jets, weights and code)
+    series, series_id: name and digest that executions share which differ in the seed of the split alone; those of the
+        suite where none is given
     frame: the long result frame, with the columns of `tasks.score.COLUMNS`
     provenance: of the whole suite, from `collect_provenance`
     backbones: every backbone that the frame mentions
@@ -63,11 +65,17 @@ class SuiteRecord:
     backbones: tuple[BackboneRecord, ...]
     artifacts: tuple[Path, ...] = ()
     description: str = ""
+    series: str = ""
+    series_id: str = ""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "series", self.series or self.suite)
+        object.__setattr__(self, "series_id", self.series_id or self.suite_id)
         for what, name in [
             ("suite", self.suite),
             ("suite_id", self.suite_id),
+            ("series", self.series),
+            ("series_id", self.series_id),
             *[("backbone", each.name) for each in self.backbones],
         ]:
             if not _NAME.fullmatch(name):

@@ -11,21 +11,14 @@ from typing import Any
 
 import pandas as pd
 
-from jetassay.errors import TrackingError
 from jetassay.progress import Reporter
 from jetassay.tracking.engine import Tracking, open_tracking, told_plainly
+from jetassay.tracking.leaderboards import save_leaderboard
 from jetassay.tracking.lifecycle import closing, identity_tags, is_alive, sweep
 from jetassay.tracking.naming import leaderboard_names, named_scores
 from jetassay.tracking.record import BackboneRecord, SuiteRecord, result_digest
 from jetassay.tracking.store import ServerAwayError
-from jetassay.tracking.views import (
-    VIEW_TAG,
-    compare_link,
-    encode_view,
-    leaderboard_link,
-    leaderboard_state,
-    run_link,
-)
+from jetassay.tracking.views import compare_link, leaderboard_link, run_link
 from jetassay.tracking.writing import backbone_parameters, provenance_tags, write_backbone, write_suite
 
 RunKey = tuple[str, int | None]
@@ -194,7 +187,7 @@ def _record(record: SuiteRecord, opened: SuiteRun, tracking: Tracking) -> Record
         runs=runs,
         written=written + is_new,
         missing=tuple(missing),
-        view_key=_save_view(tracking, record, columns, reporter),
+        view_key=save_leaderboard(tracking, record, columns, reporter=reporter),
     )
 
 
@@ -220,6 +213,8 @@ def _backbone_writer(
 
     def write() -> str:
         name = f"{backbone.name} seed {seed}" if len(record.seeds(backbone.name)) > 1 else backbone.name
+        if record.series != record.suite:
+            name = f"{name} split {rows['split_seed'].iloc[0]}"
         run_id = tracking.create_run(name, {**tags, **identity_tags()})
         with closing(tracking, run_id, reporter=reporter):
             write_backbone(tracking, run_id, record, backbone, seed)
@@ -248,6 +243,8 @@ def _once(tracking: Tracking, known: list[Any], tags: Mapping[str, str], write: 
     there = [run for run in known if all(run.data.tags.get(key) == value for key, value in place.items())]
     same = [run for run in there if run.data.tags.get("result_digest") == tags["result_digest"]]
     run_id = str(same[0].info.run_id) if same else write()
+    if same and same[0].data.tags.get("series") != tags["series"]:  # recorded before runs were told their series
+        tracking.log(run_id, tags={"series": tags["series"]})
     for run in there:
         if (run.data.tags.get("current") == "true") != (run.info.run_id == run_id):
             tracking.log(run.info.run_id, tags={"current": "true" if run.info.run_id == run_id else "false"})
@@ -270,31 +267,8 @@ def _common_tags(record: SuiteRecord, rows: pd.DataFrame) -> dict[str, str]:
     return {
         "suite": record.suite,
         "suite_id": record.suite_id,
+        "series": record.series_id,
         "current": "true",
         "data_digest": ", ".join(sorted(rows["data_digest"].dropna().unique())),
         **provenance_tags(record.provenance),
     }
-
-
-def _save_view(tracking: Tracking, record: SuiteRecord, columns: list[str], reporter: Reporter) -> str | None:
-    """Save the leaderboard with the experiment; gives its key, or None: no result is worth less for the want of it."""
-    means = [f"mean/{metric}" for metric in ("auc", "rejection") if any(name.startswith(metric) for name in columns)]
-    where = (
-        f"tags.suite_id = '{record.suite_id}' AND tags.kind = 'backbone' AND tags.current = 'true' "
-        "AND attributes.status = 'FINISHED'"
-    )
-    state = leaderboard_state(
-        columns=[*means, *columns],
-        order_by=means[0] if means else None,
-        where=where,
-        grouped=any(len(record.seeds(each.name)) > 1 for each in record.backbones),
-    )
-    key = f"jetassay-{record.suite}"
-    try:
-        with told_plainly(tracking.store):
-            view = encode_view(f"{record.suite}: leaderboard", state)
-            tracking.client.set_experiment_tag(tracking.experiment_id, VIEW_TAG + key, view)
-    except TrackingError as error:
-        reporter.warning(f"the leaderboard view was not saved: {error}")
-        return None
-    return key

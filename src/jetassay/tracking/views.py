@@ -34,14 +34,18 @@ def decode_view(value: str) -> tuple[str, dict[str, Any]]:
     return view["name"], state
 
 
-def leaderboard_state(*, columns: Sequence[str], order_by: str | None, where: str, grouped: bool) -> dict[str, Any]:
+def leaderboard_state(
+    *, columns: Sequence[str], order_by: str | None, where: str, grouped: bool, tags: Sequence[str] = ()
+) -> dict[str, Any]:
     """Runs that match `where`, best `order_by` first.
 
     columns, order_by: metric names; columns are shown in this order, wide enough for their names
+    tags: shown after them
     where: a filter in MLflow's search language
     grouped: whether runs of one backbone stand together under their average
     """
     shown = {f"metrics.`{name}`": 8 * len(name) + 30 for name in columns}  # about 8 pixels a letter
+    shown |= {f"tags.`{name}`": 300 for name in tags}
     return {
         "selectedColumns": list(shown),
         "columnOrder": list(shown),

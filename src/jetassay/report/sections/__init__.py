@@ -21,7 +21,7 @@ looked up with `.get`), and never computes a score. A section is a title and blo
 Keep the figure's function free of `Content`: it takes frames, so that a test can call it on a small one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from jetassay.report.content import Content, Section, Text
@@ -83,13 +83,16 @@ SECTIONS: tuple[Callable[[Content], Section | None], ...] = (
 )
 
 
-def sections(content: Content) -> tuple[Section, ...]:
-    """Every section that the suite has something for; one that fails is there and says so."""
-    found = (_made(make, content) for make in SECTIONS)
+Maker = Callable[[Content], Section | None]
+
+
+def sections(content: Content, makers: Iterable[Maker] = SECTIONS) -> tuple[Section, ...]:
+    """Every section that there is something for; one that fails is there and says so."""
+    found = (_made(make, content) for make in makers)
     return tuple(each for each in found if each is not None)
 
 
-def _made(make: Callable[[Content], Section | None], content: Content) -> Section | None:
+def _made(make: Maker, content: Content) -> Section | None:
     name = f"{make.__module__.rpartition('.')[2].replace('_', ' ')}: {make.__name__}".removesuffix(": section")
     made = attempted(partial(make, content), f"section {name}")
     return (

@@ -32,8 +32,7 @@ def section(content: Content) -> Section | None:
     blocks.append(Text("On how many signals the backbone of the row is better, tied, worse than that of the column:"))
     figures = (Figure(f"verdicts_{name}", partial(verdict_figure, comparisons, name)) for name in found)
     blocks.append(Row(tuple(figures)))
-    undecided = undecided_cells(comparisons)
-    if len(undecided):
+    if "rejection" in found and len(undecided := undecided_cells(comparisons)):
         title = "Pairs whose rejections are not distinguishable, and the background jets that would tell them apart"
         blocks.append(Table(undecided, "signal", title=title, folded=True))
     return Section("Who is better", tuple(blocks), ("Comparison",))

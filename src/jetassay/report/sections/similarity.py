@@ -2,9 +2,12 @@
 
 from functools import partial
 
-from jetassay.report.content import Content, Figure, Row, Section
+from jetassay.report.content import Block, Content, Figure, Row, Section, Text
 from jetassay.report.figures import cka_figure
+from jetassay.report.tables import matrix
 from jetassay.tasks.catalogue import SIMILARITY_FAMILIES
+
+_EMPTY = "An empty cell is a pair that no result holds: only a suite with both backbones measures how alike they are."
 
 
 def section(content: Content) -> Section | None:
@@ -19,4 +22,7 @@ def section(content: Content) -> Section | None:
     if not samples:
         return None
     figures = (Figure(f"cka_{where}", partial(cka_figure, scores, where=where)) for where in samples)
-    return Section("Similarity of the embeddings", (Row(tuple(figures)),), ("Similarity",))
+    blocks: list[Block] = [Row(tuple(figures))]
+    if any(matrix(scores, "cka", where=where).isna().any(axis=None) for where in samples):
+        blocks.append(Text(_EMPTY, "note"))
+    return Section("Similarity of the embeddings", tuple(blocks), ("Similarity",))
