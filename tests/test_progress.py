@@ -61,6 +61,16 @@ def test_a_bar_is_one_line_of_any_terminal(width):
     assert drawn.count("\n") <= 2  # the bar's own, and the one that a transient bar takes back
 
 
+def test_on_a_narrow_terminal_the_label_is_worth_more_than_a_bar():
+    stream = io.StringIO()
+    told = Reporter(console=Console(file=stream, force_terminal=True, width=40, legacy_windows=False))
+    with told.bar("checking files", 30, unit="files") as bar:
+        bar.advance(30)
+    drawn = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stream.getvalue())
+    assert "checki… 30/30 files" in drawn
+    assert "━" not in drawn
+
+
 def test_a_bar_that_is_stopped_while_it_starts_gives_the_cursor_back(monkeypatch):
     told, stream = reporter(terminal=True)
     refresh = Live.refresh

@@ -19,6 +19,9 @@ from jetassay.masking import mask
 
 _PLAIN_INTERVAL_S = 10.0
 _SHORTEST_BAR, _LONGEST_BAR = 4, 40
+_NARROW = 20
+"""Columns for label and bar together: with fewer there is no bar, for the label says more."""
+
 _TIME_WIDTH = len("about 59.9 min left")
 
 
@@ -127,11 +130,11 @@ class _TimeLeft(ProgressColumn):
 
 
 class _Label(ProgressColumn):
-    """What is being done, cut to what the terminal leaves beside the shortest bar."""
+    """What is being done, cut to the columns that the terminal leaves."""
 
-    def __init__(self, free: int) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self._width = max(free - _SHORTEST_BAR, 1)
+        self._width = max(width, 1)
 
     def render(self, task: Task) -> Text:
         label = Text(task.description, no_wrap=True)
@@ -155,7 +158,8 @@ def _drawn(console: Console, label: str, total: int, unit: str) -> Progress:
     """One line that fits the terminal: label, bar, count, time left."""
     counts = 2 * len(str(total)) + 2 + len(unit)
     free = console.width - counts - _TIME_WIDTH - 4  # a space between columns, none in the last place
-    columns = _Label(free), _Bar(free), MofNCompleteColumn(), TextColumn(unit), _TimeLeft()
+    label_and_bar = (_Label(free - _SHORTEST_BAR), _Bar(free)) if free >= _NARROW else (_Label(free + 1),)
+    columns = *label_and_bar, MofNCompleteColumn(), TextColumn(unit), _TimeLeft()
     progress = Progress(*columns, console=console, transient=True)
     progress.add_task(label, total=total)
     return progress

@@ -6,6 +6,7 @@ end, and 58 is its lower one; or `>210`: no background jet survived, and 210 is 
 """
 
 import math
+from textwrap import fill
 
 import pandas as pd
 
@@ -96,7 +97,8 @@ def leaderboard_text(frame: pd.DataFrame, *, width: int, task: str = "probe") ->
         f"Background rejection 1/eps_B at the signal efficiency in the heading ({how})": renamed,
         f"All classes together ({how})": multiclass_cells(frame, task=task),
     }
-    return "\n\n".join(f"{title}\n{aligned(cells, width=width)}" for title, cells in blocks.items() if len(cells))
+    shown = {title: cells for title, cells in blocks.items() if len(cells)}
+    return "\n\n".join(f"{fill(title, width)}\n{aligned(cells, width=width)}" for title, cells in shown.items())
 
 
 def aligned(cells: pd.DataFrame, *, width: int) -> str:
