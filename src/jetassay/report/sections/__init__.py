@@ -86,9 +86,9 @@ SECTIONS: tuple[Callable[[Content], Section | None], ...] = (
 Maker = Callable[[Content], Section | None]
 
 
-def sections(content: Content, makers: Iterable[Maker] = SECTIONS) -> tuple[Section, ...]:
-    """Every section that there is something for; one that fails is there and says so."""
-    found = (_made(make, content) for make in makers)
+def sections(content: Content, makers: Iterable[Maker] = ()) -> tuple[Section, ...]:
+    """Every section that there is something for, or of `makers`; one that fails is there and says so."""
+    found = (_made(make, content) for make in makers or SECTIONS)
     return tuple(each for each in found if each is not None)
 
 
