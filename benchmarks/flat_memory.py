@@ -1,12 +1,13 @@
 """Resident memory of a whole suite by its number of jets, stage by stage: it should not grow.
 
-    python -m benchmarks.flat_memory FILE.json [--cards mlp part-mini] [--jets 100000 1000000]
+    python -m benchmarks.flat_memory FILE.json [--cards mlp part-mini] [--jets 100000 1000000] [--every-task]
 
 Each card runs at each number of jets in a process of its own, from files to the report, at default settings: extraction
-by the card and by `jet-observables` beside it, probes, zero-shot, similarity, shuffled labels, comparison, page. Files
-are links (`linked_files`), so the audit is off: it would find the jets of one split in the others. Jets are split 2 : 1
-: 2. Printed are the highest VmRSS of each stage, and of it RssAnon, what the process made itself, and RssFile, pages of
-libraries and of files without a name that hold embeddings, which the system may take back at any time.
+by the card and by `jet-observables` beside it, probes, zero-shot, similarity, shuffled labels, comparison, page; with
+`--every-task` through all others too, task by task. Files are links (`linked_files`), so the audit is off: it would
+find the jets of one split in the others. Its hash of every jet is the last stage of `--every-task`. Jets are split
+2 : 1 : 2. Printed are the highest VmRSS of each stage, and of it RssAnon, what the process made itself, and RssFile,
+pages of libraries and of files without a name that hold embeddings, which the system may take back at any time.
 """
 
 import argparse
@@ -32,13 +33,22 @@ BESIDE = "jet-observables"
 ENTRIES = 2000  # of a file, where there are jets enough for five files of each class
 FLAT = 1.10  # of the peak among the fewest jets
 LIMIT_MIB = 2e9 / (1 << 20)
+TASKS = ("probe", "zero_shot", "similarity", "shuffled_labels", "comparison")
+MORE_TASKS = {
+    name: {}
+    for name in (
+        "stability", "bins", "sculpting", "calibration", "content", "robustness", "knn", "mlp_probe", "multiclass",
+        "similarity_families", "map", "throughput",
+    )
+} | {"few_shot": {"heads": ("linear", "knn", "mlp")}}  # fmt: skip
 
 
-def suite_of(card, folder, files):
-    """Card and floor through everything that the issue of memory is about."""
+def suite_of(card, folder, files, *, every_task):
+    """Card and floor through every stage."""
     from jetassay.suite import Suite
 
     test = files * 2 // 5
+    tasks = {name: {} for name in TASKS} | (MORE_TASKS if every_task else {})
     return Suite.model_validate(
         {
             "name": "flat-memory",
@@ -47,14 +57,29 @@ def suite_of(card, folder, files):
             "dataset": {"card": "jetclass", "folder": folder},
             "split": {"train": test, "validation": files - 2 * test, "test": test},
             "audit": False,
-            **{name: {} for name in ("probe", "zero_shot", "similarity", "shuffled_labels", "comparison")},
+            **tasks,
         }
     )
 
 
-def child(card, folder, files):
+def hash_jets(suite):
+    """What the audit does with every jet."""
+    from jetassay.audit.fingerprints import fingerprint_files
+    from jetassay.audit.hygiene import find_doubles
+    from jetassay.embeddings.units import Reading
+    from jetassay.progress import Reporter
+    from jetassay.steps import find_jets, split_jets
+
+    dataset = find_jets(suite.dataset, reporter=Reporter(quiet=True))
+    reading = Reading(schema=dataset.schema, selection=dataset.selection, on_invalid=suite.dataset.on_invalid)
+    find_doubles(
+        {name: fingerprint_files(files, reading=reading) for name, files in split_jets(suite, dataset).items()}
+    )
+
+
+def child(card, folder, files, *, every_task):
     """Run, and print the highest memory of each stage, MiB, and the seconds of each."""
-    from jetassay import run
+    from jetassay import run, scoring
     from jetassay.bookkeeping import Clock
     from jetassay.progress import Reporter
 
@@ -68,16 +93,26 @@ def child(card, folder, files):
             watch.stage = stage
             return super().__call__(stage)
 
+    def attempt(name, *jets, **options):
+        watch.stage = f"scores: {name}"
+        return attempt_task(name, *jets, **options)
+
     run.Clock = Stages
+    if every_task:
+        attempt_task, scoring.attempt = scoring.attempt, attempt
     run.require_plausible = lambda _: None  # few jets over and over are in every split
     began = time.perf_counter()
     with watch.watching():
-        run.run_suite(suite_of(card, folder, files), reporter=Reporter(quiet=True))
+        suite = suite_of(card, folder, files, every_task=every_task)
+        run.run_suite(suite, reporter=Reporter(quiet=True))
+        if every_task:
+            watch.stage = "hash of every jet"
+            hash_jets(suite)
     found = {"stages": watch.highest, "peak": watch.peak(), "anon": watch.peak("RssAnon"), "seconds": clocks[0].spent_s}
     print(json.dumps({**found, "wall_s": time.perf_counter() - began}))
 
 
-def measured(card, jets):
+def measured(card, jets, *, every_task):
     """What a process of its own found, with cache, tracking and report in a temporary folder."""
     entries = max(1, min(ENTRIES, jets // len(CLASS_NAMES) // 5))
     files = jets // len(CLASS_NAMES) // entries
@@ -92,6 +127,7 @@ def measured(card, jets):
             card,
             str(Path(folder) / "jets"),
             str(files),
+            *(["--every-task"] if every_task else []),
         ]
         done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **places})
     if done.returncode:
@@ -116,12 +152,13 @@ def main():
     parser.add_argument("path", type=Path, metavar="FILE.json")
     parser.add_argument("--cards", nargs="+", default=CARDS)
     parser.add_argument("--jets", nargs="+", type=int, default=JETS)
+    parser.add_argument("--every-task", action="store_true")
     chosen = parser.parse_args()
     before, curves, numbers, grown = os.getloadavg()[0], [], [], []
     for card in chosen.cards:
         runs = []
         for jets in sorted(chosen.jets):
-            runs.append(measured(card, jets))
+            runs.append(measured(card, jets, every_task=chosen.every_task))
             print(told(card, runs[-1]), flush=True)
         axes = {"x": "jets, from files to the report", "y": "highest resident memory, MiB"}
         points = [(each["jets"], each["peak"]) for each in runs]
@@ -140,6 +177,9 @@ def main():
 
 if __name__ == "__main__":
     try:
-        child(sys.argv[2], Path(sys.argv[3]), int(sys.argv[4])) if sys.argv[1:2] == ["--child"] else main()
+        if sys.argv[1:2] == ["--child"]:
+            child(sys.argv[2], Path(sys.argv[3]), int(sys.argv[4]), every_task="--every-task" in sys.argv)
+        else:
+            main()
     except JetAssayError as error:
         sys.exit(f"error: {error}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from jetassay.embeddings.scratch import give_back
 from jetassay.jets.dataset import DataFile, Dataset
 from jetassay.progress import Reporter, time_text
 from jetassay.report.results import Results
@@ -119,6 +120,7 @@ def score_all(
             bar.doing(f"scoring: {name}")
             if task.scope == "suite":
                 done.take(_described(task, attempt(name, options, taken.of_all(task))), task=name)
+                _free(embedded)
                 bar.advance()
                 continue
             for backbone, each in embedded.items():
@@ -127,11 +129,18 @@ def score_all(
                     taken.probes[backbone] = outcome.details
                 layer = each.layer if task.of == "embedding" else None
                 done.take(_described(task, outcome), task=name, backbone=backbone, layer=layer)
-                each.let_go()
+                _free(embedded)
                 bar.advance()
     spent = time_text(time.perf_counter() - began)
     reporter.line(f"scores: {', '.join(chosen)} of {len(embedded)} backbones, from their embeddings, in {spent}")
     return done
+
+
+def _free(embedded: "Mapping[str, Embedded]") -> None:
+    """Keep nothing of what a task had in memory for those after it."""
+    for each in embedded.values():
+        each.let_go()
+    give_back()
 
 
 def _described(task: Task, outcome: Outcome[Any]) -> Outcome[Any]:

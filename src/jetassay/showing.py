@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from jetassay.embeddings.scratch import give_back
 from jetassay.jets.dataset import DataFile, Dataset
 from jetassay.jets.mapped import open_jets
 from jetassay.progress import Reporter
@@ -63,6 +64,7 @@ def show_jets(
         options = {"on_invalid": suite.dataset.on_invalid}
         parts = [each for file in splits["test"] for each in _read(dataset, file, table, rows, jets, **options)]
         made[CONSTITUENTS] = pd.concat(parts, ignore_index=True).sort_values("jet", kind="stable", ignore_index=True)
+    give_back()
     return made
 
 

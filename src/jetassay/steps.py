@@ -149,6 +149,7 @@ def embed_finite(
     `NotFiniteError` where all of them do.
     """
     from jetassay.embeddings.datasets import default_store, fill, plan_embedding
+    from jetassay.embeddings.scratch import give_back
 
     # Split after split, so that the jets of each lie side by side.
     used = {split: set(files) for split, files in splits.items()}
@@ -173,6 +174,7 @@ def embed_finite(
         raise next(iter(broken.values()))
     jets = next(iter(sound.values())).jets()
     found = {name: each.load(jets=jets) for name, each in sound.items()}
+    give_back()
     return found, tuple(f"{name}: {error}" for name, error in broken.items())
 
 

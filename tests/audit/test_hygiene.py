@@ -100,6 +100,20 @@ def test_a_jet_twice_in_one_split_is_worth_a_note(tmp_path, paths):
     assert row.numbers["doubles"] == 20
 
 
+def test_jets_are_found_bucket_by_bucket_as_all_at_once(tmp_path, paths, monkeypatch):
+    paths.append(write_file(tmp_path / "QCD_100.parquet", "QCD", 20, seed=0))
+    jets = audited_jets(paths)
+    extra = next(file for file in jets.dataset.files if file.path.stem == "QCD_100")
+    both = (*jets.splits["train"], extra)
+    jets.splits = {**jets.splits, "train": both, "test": (*jets.splits["test"], both[0])}
+    (whole,) = run_check("splits", subject_of(Clean(), jets))
+    assert (whole.numbers["shared"], whole.numbers["doubles"]) == (20, 20)
+    monkeypatch.setattr("jetassay.audit.hygiene._TOGETHER", 16)
+    monkeypatch.setattr("jetassay.audit.fingerprints._CHUNK", 9)
+    (parts,) = run_check("splits", subject_of(Clean(), jets))
+    assert (parts.numbers, parts.status, parts.figure) == (whole.numbers, whole.status, whole.figure)
+
+
 @pytest.mark.parametrize(
     ("kind", "seed", "status"), [("jetclass", 1, "fail"), ("jetclass", 7, "pass"), ("jetclass2", 1, "pass")]
 )

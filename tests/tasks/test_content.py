@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 from jetassay.errors import DataError
 from jetassay.tasks.catalogue import TASKS
 from jetassay.tasks.choices import ContentChoice
-from jetassay.tasks.content import OBSERVABLES, content
+from jetassay.tasks.content import ALL_JETS, OBSERVABLES, content
 from jetassay.tasks.samples import Splits
 
 
@@ -144,3 +144,14 @@ def test_nan_constant_embeddings_and_unknown_observables_are_named(splits):
     assert "same for all 800 training jets" in outcome.problems["all jets"]
     with pytest.raises(DataError, match="no observable 'colour'"):
         content(splits, backbone="mine", observables=("colour",))
+
+
+def test_of_many_jets_some_are_taken_and_counted(splits, monkeypatch):
+    monkeypatch.setattr("jetassay.tasks.content.MOST_JETS", 150)
+    outcome = content(splits, backbone="x", observables=["soft-drop mass"])
+    whole, alone = (
+        {(each.n_signal + each.n_background, each.n_train) for each in outcome.scores if where in str(each.bin)}
+        for where in (ALL_JETS, "QCD alone")
+    )
+    assert whole == alone == {(150, 150)}
+    assert outcome.details[f"soft-drop mass, {ALL_JETS}"].r2 > 0.99

@@ -12,7 +12,7 @@ from jetassay.embeddings.threads import one_thread_per_operator
 from jetassay.errors import ConfigError, DataError
 from jetassay.jets.classes import CLASS_NAMES
 from jetassay.tasks.catalogue import TASKS
-from jetassay.tasks.few_shot import TABLE, at_most, draws_of, few_shot, jets_per_class
+from jetassay.tasks.few_shot import TABLE, draws_of, few_shot, jets_per_class
 from jetassay.tasks.heads import HEADS, MOST_JETS
 from jetassay.tasks.probe import probe_signal
 from jetassay.tasks.samples import JetKeys, Sample, Splits
@@ -110,12 +110,12 @@ def test_draws_are_nested_balanced_and_never_validate_on_more_than_they_train_on
 def test_a_bounded_head_takes_so_many_jets_of_each_class_the_same_for_every_backbone(splits_of, monkeypatch):
     monkeypatch.setitem(MOST_JETS, "knn", 25)
     one, other = (trial_of(splits_of(jets=40, view=view)) for view in (0, 1))
-    fewer = at_most(one, 25, seed=3)
+    fewer = one.at_most(25, seed=3)
     for split in ("train", "validation", "test"):
         part = getattr(fewer, split)
         assert np.bincount(part.is_signal).tolist() == [25, 25]
-        assert np.array_equal(part.rows, getattr(at_most(other, 25, seed=3), split).rows)
-        assert not np.array_equal(part.rows, getattr(at_most(one, 25, seed=4), split).rows)
+        assert np.array_equal(part.rows, getattr(other.at_most(25, seed=3), split).rows)
+        assert not np.array_equal(part.rows, getattr(one.at_most(25, seed=4), split).rows)
     outcome = few_shot({"x": splits_of(jets=40)}, signals=["Hbb"], heads=["linear", "knn"], draws=2)
     linear, knn = ([each for each in outcome.scores if each.bin == name] for name in (None, "knn"))
     assert {(each.n_signal, each.n_background) for each in linear} == {(40, 40)}
@@ -125,7 +125,7 @@ def test_a_bounded_head_takes_so_many_jets_of_each_class_the_same_for_every_back
 
 def test_a_trial_of_few_jets_is_left_as_it_is(splits_of):
     trial = trial_of(splits_of(jets=30))
-    assert at_most(trial, 30, seed=0).train is trial.train
+    assert trial.at_most(30, seed=0).train is trial.train
 
 
 def test_signals_share_their_background_jets(splits_of):

@@ -128,3 +128,23 @@ def test_a_constant_embedding_is_an_error():
     flat = Labelled(np.ones((20, 3), np.float32), np.arange(20) < 10, np.arange(20))
     with pytest.raises(DataError, match="the same for all 20 training jets"):
         neighbours(flat, flat, flat.embedding)
+
+
+def test_of_many_training_jets_some_are_taken_and_every_test_jet_is_scored(splits_of, monkeypatch):
+    splits = splits_of(jets=60)
+    monkeypatch.setattr(module, "MOST_JETS", 25)
+    runs = [knn(splits, backbone="x", signals=["Hbb"], seed=seed) for seed in (1, 1, 2)]
+    for outcome in runs:
+        assert {(each.n_train, each.n_signal, each.n_background) for each in outcome.scores} == {(50, 60, 60)}
+    scores = [outcome.details["Hbb"].signal_scores for outcome in runs]
+    assert np.array_equal(scores[0], scores[1])
+    assert not np.array_equal(scores[0], scores[2])
+
+
+def test_queries_block_by_block_have_the_same_neighbours(monkeypatch):
+    train, validation, test = (labelled(seed) for seed in range(3))
+    whole = neighbours(train, validation, test.embedding)
+    monkeypatch.setattr(module, "_QUERIES", 7)
+    parts = neighbours(train, validation, test.embedding)
+    assert parts.k == whole.k
+    assert parts.scores == pytest.approx(whole.scores, abs=1e-5)

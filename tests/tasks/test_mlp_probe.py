@@ -135,3 +135,15 @@ def test_a_constant_embedding_is_an_error(splits_of):
     flat = with_embeddings(splits_of(jets=20), lambda embedding, _: np.ones_like(embedding))
     with pytest.raises(DataError, match="the same for all 40 training jets"):
         dense(trial_of(flat))
+
+
+def test_of_many_training_jets_some_are_taken_and_every_test_jet_is_scored(splits_of, monkeypatch):
+    splits = splits_of(jets=60)
+    whole = mlp_probe(splits, backbone="x", signals=["Hbb"], starts=1).details["Hbb"]
+    for name in ("mlp_probe._TESTED", "dense_head._HELD"):
+        monkeypatch.setattr(f"jetassay.tasks.{name}", 17)
+    blocks = mlp_probe(splits, backbone="x", signals=["Hbb"], starts=1).details["Hbb"]
+    assert blocks.signal_scores == pytest.approx(whole.signal_scores, abs=1e-3)
+    monkeypatch.setattr("jetassay.tasks.mlp_probe.MOST_JETS", 25)
+    outcome = mlp_probe(splits, backbone="x", signals=["Hbb"], starts=1)
+    assert {(each.n_train, each.n_signal, each.n_background) for each in outcome.scores} == {(50, 60, 60)}

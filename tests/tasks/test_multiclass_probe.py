@@ -103,3 +103,17 @@ def test_nan_and_constant_embeddings_are_errors(splits):
     splits.validation.embedding[3, 1] = np.inf
     with pytest.raises(DataError, match="validation sample: the embeddings of 1 of 1600 jets hold NaN"):
         multiclass(splits, backbone="x")
+
+
+def test_many_jets_are_gone_over_in_blocks_with_the_same_scores(splits, monkeypatch, tmp_path):
+    expected = by_metric(multiclass(splits, backbone="x"))
+    monkeypatch.setenv("JETASSAY_CACHE", str(tmp_path))
+    for module in ("multiclass", "multinomial"):
+        monkeypatch.setattr(f"jetassay.tasks.{module}._BLOCK", 100)
+    monkeypatch.setattr("jetassay.embeddings.scratch.SMALL", 1000)
+    outcome = multiclass(splits, backbone="x")
+    assert not outcome.details["all classes"].probabilities.flags.writeable
+    for name, score in by_metric(outcome).items():
+        assert (score.value, score.low, score.high) == pytest.approx(
+            (expected[name].value, expected[name].low, expected[name].high), rel=1e-7
+        )

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jetassay.embeddings.scratch import collect
 from jetassay.errors import ConvergenceError
 from jetassay.tasks import multinomial
 from jetassay.tasks.logistic import fit_path
@@ -86,3 +87,17 @@ def test_a_fit_that_may_take_no_steps_raises_and_says_how_far_it_got(monkeypatch
     monkeypatch.setattr(multinomial, "_MOST_STEPS", 1)
     with pytest.raises(ConvergenceError, match=r"penalty 1e-06: 1 Newton steps were not enough; the gradient is \d"):
         fit_multinomial_path(*problem(4, separation=30.0), classes=4, penalties=[1e-6])
+
+
+def test_blocks_of_jets_from_files_lead_to_the_same_minimum(monkeypatch, tmp_path):
+    monkeypatch.setenv("JETASSAY_CACHE", str(tmp_path))
+    features, labels = problem(6, jets=500)
+    expected = fit_multinomial_path(features, labels, classes=4, penalties=PENALTIES)
+    monkeypatch.setattr(multinomial, "_BLOCK", 64)
+    monkeypatch.setattr("jetassay.embeddings.scratch.SMALL", 100)
+    mapped = collect(np.array_split(features, 7), rows=len(features))
+    assert not mapped.flags.writeable
+    for one, other in zip(expected, fit_multinomial_path(mapped, labels, classes=4, penalties=PENALTIES), strict=True):
+        assert other.coefficients == pytest.approx(one.coefficients, abs=1e-5)
+        assert other.intercepts == pytest.approx(one.intercepts, abs=1e-5)
+        assert other.gradient_norm <= GRADIENT_NORM

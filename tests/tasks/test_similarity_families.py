@@ -223,3 +223,14 @@ def test_convergence_shows_the_bias_of_the_usual_estimates_on_noise(sample_of):
         assert abs(mean[metric, estimator]) < 0.06
     last = table[(table["backbone"] == "a") & (table["n_jets"] == 520) & (table["estimator"] == "debiased")]
     assert last["value"].item() == pytest.approx(debiased_cka(*embeddings.values()), abs=1e-9)
+
+
+def test_of_many_jets_some_are_taken_of_all_and_of_each_class(sample_of, monkeypatch):
+    monkeypatch.setattr("jetassay.tasks.similarity_families.MOST_JETS", 100)
+    samples = {name: sample_of("test", jets=150, view=view) for view, name in enumerate(("a", "b"))}
+    scores = similarity_families(samples, permutations=1).scores
+    assert {(each.bin, each.n_signal + each.n_background) for each in scores if each.metric == "linear_cka"} == {
+        ("all", 100),
+        ("QCD", 100),
+        ("Hbb", 100),
+    }

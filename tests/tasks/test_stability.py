@@ -242,3 +242,17 @@ def test_a_suite_that_asks_for_stability_needs_the_probe():
     with pytest.raises(ValueError, match="stability: made from the probes"):
         Suite.model_validate(table)
     assert Suite.model_validate(table | {"probe": {}}).chosen["stability"] == {"halves": 4, "resplits": 4, "seed": 0}
+
+
+def test_jets_in_files_are_dealt_as_jets_in_memory(splits_of, monkeypatch, tmp_path):
+    before = in_files(splits_of(jets=40))
+    expected = resplit(before, seed=0, draw=0)
+    monkeypatch.setenv("JETASSAY_CACHE", str(tmp_path))
+    for name in ("SMALL", "_CHUNK"):
+        monkeypatch.setattr(f"jetassay.embeddings.scratch.{name}", 100)
+    monkeypatch.setattr("jetassay.tasks.stability._CHUNK", 30)
+    found = resplit(before, seed=0, draw=0)
+    assert not found.test.embedding.flags.writeable
+    for name, sample in found.by_name().items():
+        assert np.array_equal(sample.embedding, expected.by_name()[name].embedding)
+        assert np.array_equal(sample.labels, expected.by_name()[name].labels)

@@ -12,11 +12,14 @@ from jetassay.audit.subject import Subject
 from jetassay.backbones.card import Card
 from jetassay.backbones.seen import seen_in_training
 
+_TOGETHER = 1 << 20
+"""Hashes that are sorted in memory at once."""
+
 
 def splits(subject: Subject) -> Iterator[Finding]:
     """No file in two splits, and no jet, found by a hash of its constituents."""
     found = subject.jets.fingerprints
-    shared = {f"{first} and {second}": _shared(found[first], found[second]) for first, second in combinations(found, 2)}
+    shared, doubles = find_doubles(found)
     twice = [
         f"{file.name} is in {first} and {second}"
         for first, second in combinations(subject.files, 2)
@@ -25,7 +28,6 @@ def splits(subject: Subject) -> Iterator[Finding]:
     ]
     said = [*twice, *(f"{names}: {count} jets ({example})" for names, (count, example) in shared.items() if count)]
     jets = sum(map(len, found.values()))
-    doubles = sum(len(each) - len(np.unique(each.hashes)) for each in found.values())
     yield Finding(
         check="splits",
         status="fail" if said else "note" if doubles else "pass",
@@ -70,6 +72,23 @@ def simulated_again(card: Card, simulations: Mapping[str, Mapping[str, Any]]) ->
         return []
     wanted = sample.get("kind"), sample["seed"]
     return [name for name, facts in simulations.items() if (facts.get("kind"), facts.get("seed")) == wanted]
+
+
+def find_doubles(found: Mapping[str, Fingerprints]) -> tuple[dict[str, tuple[int, str]], int]:
+    """Jets of every two splits that are in both, with an example; and how many are more than once in one.
+
+    Looked for among about `_TOGETHER` jets at a time: equal ones have equal hashes, and come together.
+    """
+    of = 1 + sum(map(len, found.values())) // _TOGETHER
+    shared, doubles = {f"{first} and {second}": (0, "") for first, second in combinations(found, 2)}, 0
+    for number in range(of):
+        some = {name: each.bucket(number, of=of) for name, each in found.items()}
+        doubles += sum(len(each) - len(np.unique(each.hashes)) for each in some.values())
+        for first, second in combinations(some, 2):
+            count, example = shared[f"{first} and {second}"]
+            more, another = _shared(some[first], some[second])
+            shared[f"{first} and {second}"] = count + more, example or another
+    return shared, doubles
 
 
 def _shared(one: Fingerprints, other: Fingerprints) -> tuple[int, str]:

@@ -5,15 +5,18 @@ written like any file, so that a full disk is an error and not a bus error, and 
 Resident are the pages that were looked at last: whoever goes through the rows lets go of those behind.
 """
 
+import ctypes
 import errno
 import mmap
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
+from itertools import chain
 from typing import IO, Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from jetassay.errors import StoreError
 from jetassay.places import cache_folder, workspace
@@ -22,7 +25,7 @@ T = TypeVar("T", bound=np.generic)
 
 SMALL = 16 << 20
 """Bytes of a selection of rows up to which it is held in memory."""
-_CHUNK = 8 << 20  # bytes in memory at once
+_CHUNK = 1 << 20  # bytes of a selection that are read at once
 
 
 class RowFile:
@@ -31,7 +34,7 @@ class RowFile:
     width: numbers in a row; None for an array of one dimension
     """
 
-    def __init__(self, dtype: type[np.generic], width: int | None = None) -> None:
+    def __init__(self, dtype: DTypeLike, width: int | None = None) -> None:
         self._dtype, self._tail = np.dtype(dtype), () if width is None else (width,)
         self._rows = 0
         try:
@@ -81,17 +84,31 @@ def _nameless() -> IO[bytes]:
 
 def gather(array: NDArray[T], rows: NDArray[np.int64]) -> NDArray[T]:
     """`array[rows]`: in memory where that is small, else in a file of no name."""
-    if len(rows) * (array[:1].nbytes or 1) <= SMALL:
-        taken = array[rows]
-        let_go(array)
-        return taken
-    with ExitStack() as undo:
-        file = RowFile(array.dtype.type, *array.shape[1:])
-        undo.callback(file.close)
-        step = max(1, _CHUNK // array[:1].nbytes)
-        for start in range(0, len(rows), step):
-            file.append(array[rows[start : start + step]])
+    step = max(1, _CHUNK // (array[:1].nbytes or 1))  # few: rows far apart are a page each, which is many rows
+
+    def parts() -> Iterator[NDArray[T]]:
+        for start in range(0, max(len(rows), 1), step):
+            taken = array[rows[start : start + step]]
             let_go(array)
+            yield taken
+
+    return collect(parts(), rows=len(rows))
+
+
+def collect(parts: Iterable[NDArray[T]], *, rows: int) -> NDArray[T]:
+    """Arrays one after the other as one of `rows` rows: in memory where that is small, else in a file of no name."""
+    each = iter(parts)
+    first = next(each)
+    if len(first) == rows:
+        return first
+    following = chain([first], each)
+    if rows * (first[:1].nbytes or 1) <= SMALL:
+        return np.concatenate(list(following))
+    with ExitStack() as undo:
+        file = RowFile(first.dtype, *first.shape[1:])
+        undo.callback(file.close)
+        for part in following:
+            file.append(part)
         return file.array()
 
 
@@ -118,6 +135,18 @@ def let_go(*arrays: NDArray[Any]) -> None:
         first = _address(array) - _address(owner)
         start = first - first % mmap.PAGESIZE
         pages.madvise(mmap.MADV_DONTNEED, start, min(first + array.nbytes, len(pages)) - start)
+
+
+def give_back() -> None:
+    """Hand memory that was freed back to the system, as far as the C library has a way to say so.
+
+    glibc keeps it, for each thread its own, and what comes next finds room elsewhere: without this the memory of one
+    stage is added to that of the next.
+    """
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
 
 
 def _address(array: NDArray[Any]) -> int:

@@ -51,19 +51,20 @@ def macro_ovo_auc(probabilities: NDArray[Any], labels: IntArray, *, level: float
     classes = [label for label, count in enumerate(np.bincount(labels)) if count > 1]
     if len(classes) < 2:
         raise DataError(f"a mean over pairs of classes needs two jets of each of two classes, not of {len(classes)}")
-    jets = {label: probabilities[labels == label].astype(np.float64) for label in classes}
-    parts = {label: np.zeros(len(rows)) for label, rows in jets.items()}
+    rows = {label: np.flatnonzero(labels == label) for label in classes}
+    parts = {label: np.zeros(len(each)) for label, each in rows.items()}
     total, pairs = 0.0, len(classes) * (len(classes) - 1)
     for i in classes:
+        scores = {label: probabilities[each, i].astype(np.float64) for label, each in rows.items()}
         for j in (other for other in classes if other != i):
-            won = _fraction_below(jets[i][:, i], jets[j][:, i])
+            won = _fraction_below(scores[i], scores[j])
             total += float(won.mean())
             parts[i] += won
-            parts[j] += 1 - _fraction_below(jets[j][:, i], jets[i][:, i])
+            parts[j] += 1 - _fraction_below(scores[j], scores[i])
     variance = sum(float(part.var(ddof=1)) / len(part) for part in parts.values()) / pairs**2
     value = total / pairs
     if value == 1:
-        margin = perfect_order_margin(min(len(rows) for rows in jets.values()), level=level)
+        margin = perfect_order_margin(min(map(len, rows.values())), level=level)
         return value, Interval(1 - margin, 1.0, level, "disjoint-pairs")
     return value, _normal(value, float(np.sqrt(variance)), level, lowest=0.0, highest=1.0)
 

@@ -134,7 +134,7 @@ CALIBRATION = Task(
 )  # fmt: skip
 CONTENT = Task(
     name="content",
-    version=1,
+    version=2,
     description="how well mass, pT, multiplicity, tau ratios and displaced tracks can be read from the embedding",
     scope="backbone",
     takes="splits",
@@ -163,7 +163,7 @@ ROBUSTNESS = Task(
 
 KNN = Task(
     name="knn",
-    version=3,
+    version=4,
     description="k nearest neighbours on frozen embeddings, each signal class against QCD",
     scope="backbone",
     takes="splits",
@@ -172,7 +172,7 @@ KNN = Task(
 )
 MLP_PROBE = Task(
     name="mlp-probe",
-    version=2,
+    version=3,
     description="a network of one hidden layer on frozen embeddings, each signal class against QCD",
     scope="backbone",
     takes="splits",
@@ -190,7 +190,7 @@ MULTICLASS = Task(
 )
 FEW_SHOT = Task(
     name="few-shot",
-    version=3,
+    version=4,
     description="learning curves: AUC against training jets per class, their area, and where backbones cross",
     scope="suite",
     takes="splits",
@@ -208,7 +208,7 @@ FEW_SHOT = Task(
 _FAMILIES = ("linear_cka", "rbf_cka", "procrustes", "svcca", "cross_r2", "mutual_knn")
 SIMILARITY_FAMILIES = Task(
     name="similarity-families",
-    version=1,
+    version=2,
     description="six measures of similarity: overall, in each class, without pT, mass and multiplicity, with anchors",
     scope="suite",
     takes="test",

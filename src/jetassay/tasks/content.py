@@ -15,6 +15,7 @@ from jetassay.jets.classes import BACKGROUND
 from jetassay.metrics.determination import explained, r_squared
 from jetassay.metrics.intervals import Interval
 from jetassay.tasks.catalogue import CONTENT
+from jetassay.tasks.families import subset
 from jetassay.tasks.ridge import fit_ridge
 from jetassay.tasks.samples import Sample, Splits, require_finite
 from jetassay.tasks.score import LEVEL, Outcome, Score, bounds
@@ -23,6 +24,9 @@ Values = NDArray[np.float32]
 
 PENALTIES: tuple[float, ...] = tuple(10.0**-power for power in range(9))
 """Strengths of the L2 penalty on standardised dimensions and the mean squared error: 1 to 1e-8."""
+
+MOST_JETS = 50_000
+"""Jets of each sample that are taken at most, and as many of the background: each has ten shuffled observables too."""
 
 ALL_JETS = "all jets"
 """What a `bin` says of scores over every class."""
@@ -39,6 +43,7 @@ PROTOCOL = (
     f"{PENALTIES[0]:g}, {PENALTIES[1]:g}, ... {PENALTIES[-1]:g} by the squared error on the validation jets, for each "
     "observable on its own. 'r2': 1 - sum of squared errors / sum of squared deviations from the mean, on the test "
     "jets: 1 is perfect, 0 no better than their mean, below 0 worse; interval by bootstrap over test jets. "
+    f"Of a sample of more than {MOST_JETS} jets, so many drawn at random are taken. "
     "'r2_permuted', the floor: the same with the observable shuffled among the training and among the validation jets, "
     f"mean and central interval of {PERMUTATIONS} times. 'all jets' takes every class, where an embedding can know an "
     "observable through the class alone; '{background} alone' is fitted and measured on the background.\n"
@@ -102,7 +107,7 @@ def content(
     """How well each observable can be read from the embedding; `PROTOCOL` says how.
 
     observables: names in `OBSERVABLES`; None for all
-    seed:        of shuffling and bootstrap
+    seed:        of shuffling and bootstrap, and of the choice among more than `MOST_JETS` jets
 
     The `bin` of a score is "tau21, all jets" or "tau21, QCD alone"; details have the same keys. What the dataset lacks,
     or what does not vary, is in `undefined`; an embedding that does not vary in `problems`. Raises `DataError` for NaN.
@@ -117,7 +122,7 @@ def content(
     details: dict[str, Readable] = {}
     rows: list[dict[str, Any]] = []
     for where in (ALL_JETS, f"{background} alone"):
-        samples = {name: _jets(sample, where, background) for name, sample in splits.by_name().items()}
+        samples = {name: _jets(sample, where, background, seed) for name, sample in splits.by_name().items()}
         short = [f"{len(each)} {name} jets" for name, each in samples.items() if len(each) < FEWEST_JETS]
         if where != ALL_JETS and background not in splits.test.names:
             undefined[where] = f"the jets have no label {background}; name their background in [content]"
@@ -185,10 +190,13 @@ def _lacking(name: str, splits: Splits) -> str:
     return f"the dataset has no column {', '.join(lacking)}" if lacking else ""
 
 
-def _jets(sample: Sample, where: str, background: str) -> Sample:
+def _jets(sample: Sample, where: str, background: str, seed: int) -> Sample:
     if where == ALL_JETS:
-        return sample
-    return sample.take(sample.rows(background) if background in sample.names else np.empty(0, np.int64))
+        rows = np.arange(len(sample))
+    else:
+        rows = sample.rows(background) if background in sample.names else np.empty(0, np.int64)
+    chosen = rows[subset(len(rows), MOST_JETS, seed)]
+    return sample if len(chosen) == len(sample) else sample.take(chosen)
 
 
 def _broken(name: str, splits: Splits) -> str:

@@ -28,6 +28,8 @@ MOST_EPOCHS = 200
 PATIENCE = 10
 """Epochs without a smaller validation loss after which a network is left as it was at the smallest."""
 
+_HELD = 1 << 13  # validation jets at once: their hidden units, of all networks together, are many times their inputs
+
 _MOMENTA = 0.9, 0.999
 _TINY = 1e-8
 
@@ -99,7 +101,10 @@ def _train(train: Stack, validation: Stack, streams: list[np.random.Generator]) 
             loss = share * _losses(parameters, x[own, rows], y[own, rows], w[own, rows]).sum()
             optimiser.step(torch.autograd.grad(loss, parameters))
         with torch.no_grad():
-            best.take(_losses(parameters, *held), parameters, epoch)
+            parts = (slice(start, start + _HELD) for start in range(0, held[0].shape[1], _HELD))
+            blocks = [_losses(parameters, *(each[:, part] for each in held)) for part in parts]
+            losses = torch.stack(blocks).sum(dim=0)
+            best.take(losses, parameters, epoch)
         if best.all_done(epoch):
             break
     return best.heads()

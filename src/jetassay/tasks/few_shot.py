@@ -1,7 +1,7 @@
 """How quality grows with the number of training jets: learning curves of every backbone, and where they cross."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
@@ -39,8 +39,9 @@ _PROTOCOL = (
     "the training jets of each class at random and takes the first n, so its samples are nested; {draws} draws from "
     "seed {seed}, the same jets for every backbone. Penalty, k, or the epoch to stop at is chosen on min(n, all) "
     "validation jets of each class, drawn in the same way: never more than there are for training. The head is the "
-    "linear probe; where 'bin' names another ('knn', 'mlp'), it is that of the task of this name; 'knn' takes "
-    f"{MOST_JETS['knn']} jets of each class at most of each sample, drawn once. With all jets there is one draw, "
+    "linear probe; where 'bin' names another ('knn', 'mlp'), it is that of the task of this name. Of each sample "
+    f"at most {MOST_JETS[LINEAR]} jets of each class are taken ('knn': {MOST_JETS['knn']}), drawn once. With all of "
+    "them there is one draw, "
     "which has no spread and takes all validation jets; near it draws share most of their jets, and their "
     "spread is too small.\n"
     "'auc' without a draw: mean over draws, with the standard deviation over draws, which holds no fluctuation of the "
@@ -160,37 +161,18 @@ def draws_of(trial: Trial, jets: int, *, draws: int, seed: int) -> list[Draw]:
         return [Draw(np.arange(len(trial.train)), np.arange(len(trial.validation)))]
     return [
         Draw(
-            _first_of_each(trial.train, jets, seed=(seed, draw, 0)),
-            _first_of_each(trial.validation, min(jets, trial.validation.fewest), seed=(seed, draw, 1)),
+            trial.train.drawn(jets, seed=(seed, draw, 0)),
+            trial.validation.drawn(min(jets, trial.validation.fewest), seed=(seed, draw, 1)),
         )
         for draw in range(draws)
     ]
-
-
-def at_most(trial: Trial, jets: int, *, seed: int) -> Trial:
-    """The trial with `jets` jets of each class at most in each sample, drawn at random: the same for every backbone."""
-    fewer = {
-        name: part.take(_first_of_each(part, jets, seed=(seed, 0, 2 + number)))
-        for number, name in enumerate(("train", "validation", "test"))
-        if len(part := getattr(trial, name)) - part.fewest > jets
-    }
-    return replace(trial, **fewer)
-
-
-def _first_of_each(labelled: Labelled, jets: int, *, seed: tuple[int, ...]) -> NDArray[np.int64]:
-    parts = []
-    for side in (False, True):
-        positions = labelled.positions(signal=side)
-        parts.append(positions[np.random.default_rng([*seed, int(side)]).permutation(len(positions))[:jets]])
-    return np.sort(np.concatenate(parts))
 
 
 def _curve(splits: Splits, backbone: str, signal: str, head: str, plan: _Plan) -> tuple[LearningCurve, dict[str, Any]]:
     """The learning curve, and the facts that all of its scores share."""
     where = f"few-shot of '{backbone}', {signal} against {plan.background}"
     trial = Trial.of(splits, signal=signal, background=plan.background, where=where)
-    if head in MOST_JETS:
-        trial = at_most(trial, MOST_JETS[head], seed=plan.seed)
+    trial = trial.at_most(MOST_JETS[head], seed=plan.seed)
     jets = jets_per_class(trial.train, smallest=plan.smallest)
     scores = _of_points(trial, jets, head, plan)
     facts: dict[str, Any] = {"task": FEW_SHOT.name, "task_version": FEW_SHOT.version, "backbone": backbone}

@@ -93,8 +93,11 @@ def small_networks(trial: Trial, draws: Sequence[Draw], seed: int) -> FloatArray
 HEADS: Mapping[str, Head] = {LINEAR: linear, "knn": nearest_neighbours, "mlp": small_networks}
 """What `heads` of the suite's [few_shot] may name."""
 
-MOST_JETS: Mapping[str, int] = {"knn": 1000}
-"""Jets of each class in each sample that a head takes at most: neighbours cost training times test jets, every draw."""
+MOST_JETS: Mapping[str, int] = {LINEAR: 10_000, "knn": 1000, "mlp": 10_000}
+"""Jets of each class in each sample that a head takes at most: draws hold their jets, and the probe itself takes all.
+
+Neighbours cost training times test jets, every draw.
+"""
 
 
 def _standardisation(trial: Trial, draw: Draw) -> Standardisation:

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from jetassay.embeddings.scratch import chunks
 from jetassay.errors import DataError
 from jetassay.jets.classes import BACKGROUND
 from jetassay.metrics.roc import auc
@@ -27,6 +28,10 @@ Metric = Literal["euclidean", "cosine"]
 NEIGHBOURS: tuple[int, ...] = (1, 2, 5, 10, 20, 50, 100, 200)
 """Values of k to choose from; those above the training jets of either class are left out."""
 
+MOST_JETS = 10_000
+"""Training jets of each class, and validation jets, that are taken at most: every test jet is held against each."""
+
+_QUERIES = 1 << 14  # jets whose neighbours are held at once: 26 MB
 _BLOCK = 1 << 20  # distances held at once: 4 MiB, which stay in a cache while the nearest are picked out
 
 PROTOCOL = (
@@ -34,7 +39,8 @@ PROTOCOL = (
     "each dimension standardised by them; distances Euclidean, or, where the suite says cosine, Euclidean between the "
     "standardised embeddings scaled to length 1, which orders as the cosine does. A test jet scores (s + t) / (k + 1): "
     "s of its k nearest training jets are signal, and t = d_B / (d_S + d_B) orders jets of equal s by the distances to "
-    "the k-th nearest signal and the k-th nearest background jet. Every training jet is looked at; distances are in "
+    "the k-th nearest signal and the k-th nearest background jet. Every training jet is looked at, of more than "
+    f"{MOST_JETS} of a class so many drawn at random (and for choosing k likewise), all test jets; distances are in "
     "float32. k is chosen from "
     f"{', '.join(str(k) for k in NEIGHBOURS)} by the AUC on the validation jets (of equals, the largest).\n"
     f"{DEFINITIONS}\n"
@@ -63,14 +69,14 @@ def knn(
 ) -> Outcome[HeadResult]:
     """Score every signal against the background by its neighbours; `PROTOCOL` says how.
 
-    signals: label names; None for all but the background; seed: carried with the scores; nothing is random
+    signals: label names; None for all but the background; seed: of the choice among more than `MOST_JETS` jets
     """
 
     def rank(trial: Trial) -> Ranking:
         found = neighbours(trial.train, trial.validation, trial.test.embedding, metric=metric, where=trial.where)
         return Ranking(found.scores, ({"metric": "neighbours", "value": float(found.k)},))
 
-    setting = Setting(backbone=backbone, signals=signals, background=background, seed=seed)
+    setting = Setting(backbone=backbone, signals=signals, most_jets=MOST_JETS, background=background, seed=seed)
     return score_head(splits, rank, task=KNN, setting=setting, protocol=PROTOCOL)
 
 
@@ -92,16 +98,18 @@ def neighbours(
     ks = tuple(k for k in NEIGHBOURS if k <= train.fewest)
     reference = _prepared(standardisation, train.embedding, metric)
     sides = reference[train.is_signal], reference[~train.is_signal]
-    scored = {}
-    for name, embedding in (("validation", validation.embedding), ("test", test)):
-        queries = _prepared(standardisation, embedding, metric)
-        scored[name] = neighbour_scores(*(nearest(queries, side, k=ks[-1]) for side in sides), ks=ks)
-    measured = {
-        k: auc(row[validation.is_signal], row[~validation.is_signal])
-        for k, row in zip(ks, scored["validation"], strict=True)
-    }
+
+    def score(embedding: Features, ks: Sequence[int]) -> FloatArray:
+        parts = []
+        for _, rows in chunks(embedding, _QUERIES):
+            queries = _prepared(standardisation, rows, metric)
+            parts.append(neighbour_scores(*(nearest(queries, side, k=ks[-1]) for side in sides), ks=ks))
+        return np.concatenate(parts, axis=1)
+
+    scored, is_signal = score(validation.embedding, ks), validation.is_signal
+    measured = {k: auc(row[is_signal], row[~is_signal]) for k, row in zip(ks, scored, strict=True)}
     best = max(ks, key=lambda k: (measured[k], k))
-    return Neighbours(scored["test"][ks.index(best)], best, measured)
+    return Neighbours(score(test, (best,))[0], best, measured)
 
 
 def nearest(queries: Features, jets: Features, *, k: int) -> Features:

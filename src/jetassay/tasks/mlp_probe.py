@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from jetassay.embeddings.scratch import chunks
 from jetassay.errors import DataError
 from jetassay.jets.classes import BACKGROUND
 from jetassay.metrics.roc import auc
@@ -22,11 +23,17 @@ FloatArray = NDArray[np.float64]
 STARTS = 3
 """Networks of one signal, from as many seeds."""
 
+MOST_JETS = 20_000
+"""Training jets of each class, and validation jets, that are taken at most: every epoch goes over all of them."""
+
+_TESTED = 1 << 14  # test jets at once
+
 _PROTOCOL = (
     f"MLP probe, version {MLP_PROBE.version}. For each signal class, a network of one hidden layer ({HIDDEN} units, "
     "ReLU) is trained on frozen embeddings of that class and of QCD alone, standardised by the training jets, both "
     f"classes weighing the same: AdamW, rate {RATE:g}, decay {DECAY:g}, batches of {BATCH}, at most {MOST_EPOCHS} "
     f"epochs, left as it was at the smallest validation log-loss once {PATIENCE} epochs have brought no smaller one. "
+    f"Of more than {MOST_JETS} training or validation jets of a class, so many are drawn at random and taken. "
     "Of {starts} networks from as many seeds, that of the smallest validation log-loss is scored; the score of a test "
     "jet is its logit.\n"
     f"{DEFINITIONS}\n"
@@ -76,7 +83,7 @@ def mlp_probe(
             over_seeds |= {"low": float(low), "high": float(high), "level": LEVEL, "interval": how}
         return Ranking(found.scores[int(np.argmin(found.losses))], (over_seeds,))
 
-    setting = Setting(backbone=backbone, signals=signals, background=background, seed=seed)
+    setting = Setting(backbone=backbone, signals=signals, most_jets=MOST_JETS, background=background, seed=seed)
     return score_head(splits, rank, task=MLP_PROBE, setting=setting, protocol=protocol(starts))
 
 
@@ -91,8 +98,11 @@ def dense(trial: Trial, *, starts: int = STARTS, seed: int = 0) -> Dense:
     both = trial.train, trial.validation
     stacks = (Stack(standardisation.apply(jets.embedding)[None], jets.is_signal[None]) for jets in both)
     heads = train_heads(*stacks, seeds=seeds_of(starts, seed=seed))
-    features = standardisation.apply(trial.test.embedding)
-    return Dense(np.stack([heads.logits(k, features) for k in range(starts)]), heads.losses)
+    parts = []
+    for _, rows in chunks(trial.test.embedding, _TESTED):
+        features = standardisation.apply(rows)
+        parts.append(np.stack([heads.logits(k, features) for k in range(starts)]))
+    return Dense(np.concatenate(parts, axis=1), heads.losses)
 
 
 def seeds_of(networks: int, *, seed: int) -> NDArray[np.int64]:

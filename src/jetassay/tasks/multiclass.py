@@ -1,6 +1,6 @@
 """All classes at once from frozen embeddings: how well one linear model with K outputs names the class of a jet."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,11 +9,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import special
 
+from jetassay.embeddings.scratch import chunks, collect
 from jetassay.errors import DataError
 from jetassay.jets.classes import BACKGROUND
 from jetassay.metrics.multiclass import accuracy, log_loss, macro_ovo_auc
 from jetassay.tasks.catalogue import MULTICLASS
-from jetassay.tasks.multinomial import GRADIENT_NORM, fit_multinomial_path
+from jetassay.tasks.multinomial import GRADIENT_NORM, MultinomialFit, fit_multinomial_path
 from jetassay.tasks.probe import PENALTIES
 from jetassay.tasks.samples import Sample, Splits, require_finite
 from jetassay.tasks.score import LEVEL, Outcome, Score, bounds
@@ -21,6 +22,8 @@ from jetassay.tasks.separation import FEWEST_JETS
 from jetassay.tasks.standardisation import Standardisation
 
 FloatArray = NDArray[np.float64]
+
+_BLOCK = 1 << 14  # jets whose logits are held at once
 
 CONFUSION = "confusion"
 """The table of counts: columns backbone, true, predicted (label names) and n (test jets)."""
@@ -106,25 +109,36 @@ def _fit(
     standardisation = Standardisation.of(train[1].embedding)
     if standardisation.all_constant:
         raise DataError(f"{where}: the embedding is the same for all {len(train[2])} training jets")
-    features = standardisation.apply(train[1].embedding)
+    features = standardisation.stored(train[1].embedding)
     fits = fit_multinomial_path(features, train[2], classes=len(classes), penalties=PENALTIES)
     losses = []
     for fit in fits:
-        logits = standardisation.project(validation[1].embedding, on=fit.coefficients) + fit.intercepts
-        own = logits[np.arange(len(logits)), validation[2]]
-        losses.append(float((special.logsumexp(logits, axis=1) - own).mean()))
+        total = 0.0
+        for here, logits in _logits(fit, standardisation, validation[1]):
+            own = logits[np.arange(len(logits)), validation[2][here]]
+            total += float((special.logsumexp(logits, axis=1) - own).sum())
+        losses.append(total / len(validation[2]))
     best = fits[int(np.argmin(losses))]
-    logits = standardisation.project(test[1].embedding, on=best.coefficients) + best.intercepts
-    if np.ptp(logits, axis=0).max() == 0:
+    tested = (special.softmax(logits, axis=1) for _, logits in _logits(best, standardisation, test[1]))
+    probabilities = collect(tested, rows=len(test[2]))
+    if np.ptp(probabilities, axis=0).max() == 0:
         raise DataError(f"{where}: every test jet has the same class probabilities; look at its embeddings")
     return MulticlassProbe(
         classes=classes,
         penalty=best.penalty,
         validation_loss=dict(zip(PENALTIES, losses, strict=True)),
         rows=test[0],
-        probabilities=special.softmax(logits, axis=1),
+        probabilities=probabilities,
         labels=test[2],
     )
+
+
+def _logits(
+    fit: MultinomialFit, standardisation: Standardisation, sample: Sample
+) -> Iterator[tuple[slice, FloatArray]]:
+    """Logits (j, K) of some jets after others, and where these are."""
+    for here, rows in chunks(sample.embedding, _BLOCK):
+        yield here, standardisation.project(rows, on=fit.coefficients) + fit.intercepts
 
 
 _Chosen = tuple[NDArray[np.int64], Sample, NDArray[np.int64]]

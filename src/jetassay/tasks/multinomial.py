@@ -11,13 +11,14 @@ penalty before: 2 to 10 products with the Hessian give a Newton step, however ba
 Newton's method with a Hessian at each step, and less than L-BFGS in whitened coordinates to 1e-6.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
+from jetassay.embeddings.scratch import chunks, collect, let_go
 from jetassay.errors import ConvergenceError
 
 FloatArray = NDArray[np.float64]
@@ -28,6 +29,7 @@ GRADIENT_NORM = 1e-8
 _MOST_STEPS = 50
 _MOST_PRODUCTS = 500  # of one Newton step
 _MOST_HESSIAN_JETS = 8192  # of the preconditioner, evenly spread; six for each unknown at D = 128
+_BLOCK = 1 << 14  # jets in float64 at once: 17 MB at D = 128
 _LEAST_SLOPE_SHARE = 1e-4  # Armijo's condition, the usual value
 _SHORTEST_STEP = 2.0**-30
 _ROUNDING = 1e-14  # relative rise of the objective that is rounding noise
@@ -68,12 +70,14 @@ def fit_multinomial_path(
 ) -> tuple[MultinomialFit, ...]:
     """The minimum at each penalty, in the order given; each starts from the one before, so give falling penalties.
 
-    features:  float32 (J, D), standardised, finite; labels: int64 (J,), 0 to classes - 1, each present
+    features:  float32 (J, D), standardised, finite, in memory or mapped from a file; labels: int64 (J,), 0 to
+               classes - 1, each present
     penalties: each above 0, which keeps separable jets finite
 
-    Holds the features in float64, 8 J (D + 1) bytes. Raises `ConvergenceError` where `GRADIENT_NORM` is not reached.
+    Goes over the features `_BLOCK` jets at a time, in float64; class probabilities of many jets lie in files of no
+    name. Raises `ConvergenceError` where `GRADIENT_NORM` is not reached.
     """
-    data = _Data(np.column_stack([features, np.ones(len(features))]), labels, classes)
+    data = _Data(features, labels, classes)
     parameters = np.zeros((features.shape[1] + 1, classes))
     fits = []
     for penalty in penalties:
@@ -100,37 +104,63 @@ def fit_multinomial_path(
 
 
 class _Data:
-    """The jets, float64 (J, D + 1) with a column of ones, and what the objective needs of them."""
+    """The jets, float32 (J, D), and what the objective needs of them; a column of ones goes with them, for intercepts.
 
-    def __init__(self, rows: FloatArray, labels: NDArray[np.int64], classes: int) -> None:
-        self._rows, self._labels, self._classes = rows, labels, classes
-        self._own = np.arange(len(labels)), labels
+    One block of jets is kept as it is computed with; where there are more, each is made again in every pass.
+    """
+
+    def __init__(self, features: NDArray[np.float32], labels: NDArray[np.int64], classes: int) -> None:
+        self._features, self._labels, self._classes = features, labels, classes
+        self._whole = _widened(features) if len(features) <= _BLOCK else None
+
+    def _blocks(self) -> Iterator[tuple[slice, FloatArray]]:
+        if self._whole is not None:
+            yield slice(0, len(self._whole)), self._whole
+            return
+        for here, rows in chunks(self._features, _BLOCK):
+            yield here, _widened(rows)
 
     def at(self, parameters: FloatArray, ridge: FloatArray) -> _Point:
-        logits = self._rows @ parameters
-        logits -= logits.max(axis=1, keepdims=True)
-        own = logits[self._own]
-        probabilities = np.exp(logits, out=logits)
-        total = probabilities.sum(axis=1)
-        probabilities /= total[:, None]
-        loss = float((np.log(total) - own).mean())
-        slope = probabilities / len(own)
-        slope[self._own] -= 1 / len(own)
-        gradient = self._rows.T @ slope + ridge * parameters
-        return _Point(parameters, loss + float((ridge * parameters**2).sum()) / 2, gradient, probabilities)
+        jets, losses, gradient = len(self._features), 0.0, np.zeros_like(parameters)
+
+        def probabilities() -> Iterator[FloatArray]:
+            nonlocal losses
+            for here, rows in self._blocks():
+                own = np.arange(len(rows)), self._labels[here]
+                logits = rows @ parameters
+                logits -= logits.max(axis=1, keepdims=True)
+                of_own = logits[own]
+                shares = np.exp(logits, out=logits)
+                total = shares.sum(axis=1)
+                shares /= total[:, None]
+                losses += float((np.log(total) - of_own).sum())
+                slope = shares / jets
+                slope[own] -= 1 / jets
+                np.add(gradient, rows.T @ slope, out=gradient)
+                yield shares
+
+        found = collect(probabilities(), rows=jets)
+        objective = losses / jets + float((ridge * parameters**2).sum()) / 2
+        return _Point(parameters, objective, gradient + ridge * parameters, found)
 
     def curvature(self, point: _Point, ridge: FloatArray, direction: FloatArray) -> FloatArray:
         """The Hessian times `direction`, both (D + 1, K)."""
-        moved = self._rows @ direction
-        moved -= (point.probabilities * moved).sum(axis=1, keepdims=True)
-        moved *= point.probabilities / len(moved)
-        product: FloatArray = self._rows.T @ moved + ridge * direction
-        return product
+        product = np.zeros_like(direction)
+        for here, rows in self._blocks():
+            probabilities = point.probabilities[here]
+            moved = rows @ direction
+            moved -= (probabilities * moved).sum(axis=1, keepdims=True)
+            moved *= probabilities / len(self._features)
+            product += rows.T @ moved
+            let_go(probabilities)
+        return product + ridge * direction
 
     def preconditioner(self, point: _Point, ridge: FloatArray) -> Callable[[FloatArray], FloatArray]:
         """Solves with the Hessian at `point`, of at most `_MOST_HESSIAN_JETS` jets."""
-        kept = np.linspace(0, len(self._rows) - 1, min(len(self._rows), _MOST_HESSIAN_JETS)).astype(np.int64)
-        rows, probabilities = self._rows[kept], point.probabilities[kept]
+        jets = len(self._features)
+        kept = np.linspace(0, jets - 1, min(jets, _MOST_HESSIAN_JETS)).astype(np.int64)
+        rows, probabilities = _widened(self._features[kept]), point.probabilities[kept]
+        let_go(self._features, point.probabilities)
         width = rows.shape[1]
         hessian = np.empty((self._classes, width, self._classes, width))
         for a in range(self._classes):
@@ -148,6 +178,10 @@ class _Data:
         except linalg.LinAlgError as error:
             raise _not_converged(ridge[0, 0], point.norm, "the Hessian is not positive definite in float64") from error
         return lambda residual: linalg.cho_solve(factor, residual.T.ravel()).reshape(-1, width).T
+
+
+def _widened(features: NDArray[np.float32]) -> FloatArray:
+    return np.column_stack([features, np.ones(len(features))])
 
 
 def _newton_step(

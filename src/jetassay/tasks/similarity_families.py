@@ -39,6 +39,8 @@ REGRESSED_OUT = ("jet_pt", "jet_sdmass", "multiplicity")
 
 ALL, RESIDUAL = "all", "residual"
 COPY = "rotated and scaled copy"
+MOST_JETS = 20_000
+"""Jets that are taken at most, of all and of each class."""
 JETS_PER_DIRECTION = 32
 """Residuals need so many jets for each of the K directions that are taken out: all embeddings lose the same ones, which
 alone makes sqrt(p q) K / J^2 of linear CKA between unrelated isotropic ones of p and q dimensions."""
@@ -56,7 +58,8 @@ _PROTOCOL = (
     "first): the map comes from one half of the jets and is judged on the other, both ways, averaged. mutual_knn: "
     f"share of {NEIGHBOURS} nearest neighbours in common, beyond chance, among at most {MOST_NEIGHBOURS_JETS} jets; "
     "its value depends on that number.\n"
-    "'all' takes every jet, where distances between classes dominate; the name of a class takes its jets alone. "
+    "'all' takes every jet, where distances between classes dominate; the name of a class takes its jets alone; "
+    f"of more than {MOST_JETS}, so many drawn at random. "
     "'..., residual': after least squares of every dimension on {columns}: " + BASIS + "; 'explained' is the share of "
     f"the variance that this takes away, on the same jets, at least {JETS_PER_DIRECTION} for each direction.\n"
     "Intervals: delete-one-block jackknife (linear_cka, and the maps, which stay fixed), delete-one-batch (rbf_cka), "
@@ -105,7 +108,7 @@ def similarity_families(  # noqa: PLR0913 - the keys of a suite's table
     within:  labels that get a bin beside all jets and the background; None for all that have jets
     regress_out: columns for the residual bins of all jets and of the background; none without columns
     anchors: pairs of backbones that say how alike is a lot, shown beside the others
-    seed:    of blocks, batches, subsets and permutations
+    seed:    of blocks, batches, subsets (among them that of more than `MOST_JETS` jets) and permutations
 
     Scores for each pair and bin: one for each of `families.FAMILIES`, cross_r2 both ways round ("backbone" maps to
     "backbone_b"); `..._null` and `..._p_value` for all jets and the background; `explained` for each backbone.
@@ -122,7 +125,10 @@ def similarity_families(  # noqa: PLR0913 - the keys of a suite's table
     tables: dict[str, pd.DataFrame] = {}
     reference = next(iter(samples.values()))
     for name, rows in _bins(reference, background, within).items():
-        chosen = samples if name == ALL else {backbone: each.take(rows) for backbone, each in samples.items()}
+        chosen = samples
+        if len(rows) < len(reference) or len(rows) > MOST_JETS:
+            few = rows[subset(len(rows), MOST_JETS, seed)]
+            chosen = {backbone: each.take(few) for backbone, each in samples.items()}
         sound = _sound(chosen, name, found)
         if len(sound) < 2:
             continue

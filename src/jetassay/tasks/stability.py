@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from jetassay.embeddings.scratch import chunks, collect, gather
 from jetassay.errors import JetAssayError
 from jetassay.jets.classes import jet_class
 from jetassay.metrics.intervals import delong_variance
@@ -24,6 +25,7 @@ FloatArray = NDArray[np.float64]
 
 HALVES, RESPLITS = 8, 4
 _DRAWS = 500
+_CHUNK = 8192  # jets copied at once
 _NONE: dict[str, Any] = {"value": None, "interval": "undefined"}
 """Of a spread that does not show."""
 
@@ -158,8 +160,9 @@ def _joined(samples: list[Sample]) -> Sample:
     number = {digest: index for index, digest in enumerate(names)}
     file = [np.array([number[d] for d in each.keys.files], np.int64)[each.keys.file] for each in samples]
     keys = JetKeys(names, np.concatenate(file), np.concatenate([each.keys.entries for each in samples]))
-    embedding = np.concatenate([each.embedding for each in samples])
-    return Sample(embedding, np.concatenate([each.labels for each in samples]), samples[0].names, keys)
+    labels = np.concatenate([each.labels for each in samples])
+    parts = (rows for each in samples for _, rows in chunks(each.embedding, _CHUNK))
+    return Sample(collect(parts, rows=len(labels)), labels, samples[0].names, keys)
 
 
 def _half(splits: Splits, result: ProbeResult, *, seed: int, draw: int, where: str) -> Refit:
@@ -195,7 +198,8 @@ def _near(result: ProbeResult) -> tuple[float, ...]:
 
 
 def _measured(fitted: Probe, test: Sample, result: ProbeResult, *, kind: str, draw: int) -> Refit:
-    signal, background = (fitted.logits(test.embedding[test.rows(name)]) for name in (result.signal, result.background))
+    names = result.signal, result.background
+    signal, background = (fitted.logits(gather(test.embedding, test.rows(name))) for name in names)
     point, log_rejection = jet_class(result.signal).working_point, None
     if len(signal) >= signal_jets_needed(point):
         survivors = cut_at(signal, background, signal_efficiency=point).n_survivors

@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from jetassay.embeddings.scratch import chunks
+from jetassay.embeddings.scratch import chunks, collect
 
 FloatArray = NDArray[np.float64]
 
@@ -52,6 +52,11 @@ class Standardisation:
             np.subtract(rows, self.mean, out=rows)
             np.divide(rows, self.scale, out=features[chunk], casting="same_kind")
         return features
+
+    def stored(self, embedding: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What `apply` gives, in a file of no name where that is large."""
+        parts = (self.apply(rows) for _, rows in chunks(embedding, _CHUNK))
+        return collect(parts, rows=len(embedding))
 
     def project(self, embedding: NDArray[np.float32], *, on: FloatArray) -> FloatArray:
         """The standardised embedding (J, D) times `on`, (D,) or (D, K), in float64."""

@@ -1,12 +1,13 @@
 """One signal against the background: the jets of both, as heads take them, and what every head's scores become."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from jetassay.embeddings.scratch import gather
 from jetassay.errors import DataError, JetAssayError
 from jetassay.jets.classes import BACKGROUND
 from jetassay.metrics.roc import Cut
@@ -18,6 +19,8 @@ from jetassay.tasks.separation import FEWEST_JETS, separation
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+
+SAMPLES = ("train", "validation", "test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,19 @@ class Labelled:
 
     def take(self, positions: IntArray) -> "Labelled":
         """The jets at `positions` (int64, from 0 to J - 1), in that order."""
-        return Labelled(self.embedding[positions], self.is_signal[positions], self.rows[positions])
+        return Labelled(gather(self.embedding, positions), self.is_signal[positions], self.rows[positions])
+
+    def drawn(self, jets: int, *, seed: tuple[int, ...]) -> IntArray:
+        """Positions, int64, rising, of `jets` jets of each side; all of a side that has no more.
+
+        They depend on the seed and on the number of jets of that side alone, and those of fewer jets are among those
+        of more.
+        """
+        parts = []
+        for side in (False, True):
+            positions = self.positions(signal=side)
+            parts.append(positions[np.random.default_rng([*seed, int(side)]).permutation(len(positions))[:jets]])
+        return np.sort(np.concatenate(parts))
 
     def positions(self, *, signal: bool) -> IntArray:
         """Where the jets of one side are, int64, rising."""
@@ -74,6 +89,15 @@ class Trial:
             for split, sample in splits.by_name().items()
         }
         return cls(signal=signal, background=background, where=where, **parts)
+
+    def at_most(self, jets: int, *, seed: int, samples: Sequence[str] = SAMPLES) -> "Trial":
+        """The trial with at most `jets` jets of each class in `samples`, drawn alike for all backbones."""
+        fewer = {
+            name: part.take(part.drawn(jets, seed=(seed, 0, 2 + SAMPLES.index(name))))
+            for name in samples
+            if len(part := getattr(self, name)) - part.fewest > jets
+        }
+        return replace(self, **fewer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +134,14 @@ class HeadResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """What a head is measured on: backbone, signals (None for all but the background), background, and the seed."""
+    """What a head is measured on: backbone, signals (None for all but the background), background, and the seed.
+
+    most_jets: of each class that it is trained on at most, and as many to choose with, drawn at random with the seed
+    """
 
     backbone: str
     signals: Sequence[str] | None
+    most_jets: int
     background: str = BACKGROUND
     seed: int = 0
 
@@ -132,7 +160,8 @@ def score_head(
     for signal in setting.signals if setting.signals is not None else names:
         try:
             where = f"{task.name} of '{setting.backbone}', {signal} against {setting.background}"
-            trial = Trial.of(splits, signal=signal, background=setting.background, where=where)
+            whole = Trial.of(splits, signal=signal, background=setting.background, where=where)
+            trial = whole.at_most(setting.most_jets, seed=setting.seed, samples=SAMPLES[:2])
             result = _measured(trial, rank(trial), task, setting)
         except JetAssayError as error:
             problems[signal] = str(error)
