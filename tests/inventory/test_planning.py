@@ -1,13 +1,14 @@
 """A plan is what a run then does: every unit, no other, and nothing is computed to know it."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from stored_suite import CARD, QUIET, suite_on
 from typer.testing import CliRunner
 
 from jetassay.cli import app
-from jetassay.inventory.costs import look_up_all
+from jetassay.inventory.costs import look_up_all, time_of_workers
 from jetassay.inventory.planning import TABLES, plan_suite
 from jetassay.inventory.rendering import render_plan
 
@@ -69,6 +70,31 @@ def test_what_is_missing_is_estimated_from_other_shards_of_the_same_weights(used
     assert missing.size == pytest.approx(size, rel=0.7)
     assert missing.seconds is not None
     assert missing.seconds > 0
+
+
+def test_time_on_workers_is_that_of_the_one_who_works_longest_and_one_worker_takes_all_of_the_cpu_time(used):
+    _, suite = used
+    costed = [
+        (part, [replace(each, there=False, seconds=9.0, cpu_seconds=3.0) for each in units])
+        for part, units in planned(suite)[1]
+        if part.what in ("all splits", "embedding")
+    ]
+    units = sum(len(each) for _, each in costed)
+    files = len(costed[0][1])  # a range of each, and all that is made of it goes to one worker
+    assert time_of_workers(costed, workers=1) == (3.0 * units, True)
+    assert time_of_workers(costed, workers=4) == (3.0 * units / files * -(-files // 4), True)
+    assert time_of_workers(costed, workers=100) == (3.0 * units / files, True)
+    part, first = costed[0]
+    unknown = [(part, [replace(first[0], cpu_seconds=None), *first[1:]]), *costed[1:]]
+    assert time_of_workers(unknown, workers=1) == (3.0 * (units - 1), False)
+    plan = planned(suite)[0]
+    text = render_plan(plan, unknown, format="table", width=120, workers=1)
+    assert f"1 worker process of one thread each: > {3 * (units - 1):.1f} s" in text
+    assert json.loads(render_plan(plan, costed, format="json", width=80, workers=100))["workers"] == {
+        "count": 100,
+        "seconds": 3.0 * units / files,
+        "complete": True,
+    }
 
 
 def test_jets_that_are_not_simulated_yet_are_planned_from_the_recipe_and_stay_unsimulated(home):

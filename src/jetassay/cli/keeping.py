@@ -30,6 +30,9 @@ def plan(
     dataset: Annotated[str | None, typer.Option(help="Take this dataset instead of the suite's.")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder with the files of a real dataset.")] = None,
     limit: Annotated[int | None, typer.Option(help="At most this many entries of each file.", min=1)] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Also the time on so many worker processes (see `run --scheduler`).", min=1)
+    ] = None,
     trust_code: TrustCode = False,
     quiet: Quiet = False,
 ) -> None:
@@ -43,7 +46,7 @@ def plan(
     chosen = find_suite(suite).on(dataset=dataset, folder=data, limit=limit)
     with trusting(trust_code):
         planned = plan_suite(chosen, reporter=Reporter(quiet=quiet))
-    print(render_plan(planned, look_up_all(planned), format=format.value, width=width()))
+    print(render_plan(planned, look_up_all(planned), format=format.value, width=width(), workers=workers))
 
 
 @command("jetassay verify")

@@ -1,7 +1,8 @@
 """What is there of a plan, and what the rest may cost, from what shards of the same weights have cost before."""
 
+import heapq
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,22 +19,24 @@ _Of = tuple[str, str]
 
 @dataclass(slots=True)
 class Rate:
-    """What shards of one backbone have cost: how many, their entries and bytes, and seconds of timed ones."""
+    """What shards of one backbone have cost: their number, entries, bytes; of timed ones wall and CPU seconds."""
 
     shards: int = 0
     entries: int = 0
     size: int = 0
     timed_entries: int = 0
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
 
-    def add(self, entries: int, size: int, seconds: float | None) -> None:
-        """One more shard."""
+    def add(self, entries: int, size: int, seconds: float | None, cpu_seconds: float | None) -> None:
+        """One more shard; one that says nothing of CPU time was made by one thread."""
         self.shards += 1
         self.entries += entries
         self.size += size
         if seconds is not None:
             self.timed_entries += entries
             self.seconds += seconds
+            self.cpu_seconds += seconds if cpu_seconds is None else cpu_seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +47,7 @@ class Planned:
     size:     bytes on disk of a shard that is there, else the estimate of them
     measured: whether a size that is estimated is that of other shards, and not an upper limit
     seconds:  estimate of the wall time it takes; 0 for one that is there, None where nothing was ever timed
+    cpu_seconds: likewise of the CPU time
     """
 
     unit: Unit[Any]
@@ -52,6 +56,7 @@ class Planned:
     size: float
     measured: bool
     seconds: float | None
+    cpu_seconds: float | None = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,7 @@ class Stored:
             size=len(unit) * (rate.size / rate.entries if rate.entries else part.row_bytes),
             measured=rate.entries > 0,
             seconds=len(unit) * rate.seconds / rate.timed_entries if rate.timed_entries else None,
+            cpu_seconds=len(unit) * rate.cpu_seconds / rate.timed_entries if rate.timed_entries else None,
         )
 
 
@@ -98,7 +104,9 @@ def stored() -> Stored:
         of = str(about.get("card", "")), str(about.get("weights", ""))
         entries = _number(facts, "counts", "entries")
         if entries:
-            rates[of].add(int(entries), found[1], _number(facts, "cost", "seconds"))
+            spent = [_number(facts, "cost", name) for name in ("forward_cpu_s", "reading_cpu_s")]
+            cpu = None if None in spent else sum(filter(None, spent))
+            rates[of].add(int(entries), found[1], _number(facts, "cost", "seconds"), cpu)
     return Stored(outlines, rates)
 
 
@@ -106,6 +114,22 @@ def look_up_all(plan: SuitePlan) -> list[tuple[Part, list[Planned]]]:
     """Every part of a plan with what is there of it."""
     store = stored()
     return [(part, store.look_up(part)) for part in plan.parts]
+
+
+def time_of_workers(costed: Sequence[tuple[Part, Sequence[Planned]]], *, workers: int) -> tuple[float, bool]:
+    """Seconds that `workers` processes of one thread each take, and whether every unit was ever timed.
+
+    As the driver of a cluster hands them out: all that is made of the same entries goes to whoever is free first.
+    """
+    ranges: dict[object, float] = defaultdict(float)
+    for part, units in costed:
+        for each in units:
+            stage = "" if part.what in ("all splits", "embedding") else part.what
+            ranges[stage, each.unit.file, each.unit.start, each.unit.stop] += each.cpu_seconds or 0.0
+    busy = [0.0] * workers
+    for seconds in ranges.values():
+        heapq.heapreplace(busy, busy[0] + seconds)
+    return max(busy), all(each.cpu_seconds is not None for _, units in costed for each in units)
 
 
 def _outline(path: Path) -> tuple[Outline, int] | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from jetassay.inventory.costs import Planned
+from jetassay.inventory.costs import Planned, time_of_workers
 from jetassay.inventory.planning import Part, SuitePlan
 from jetassay.places import cache_folder
 from jetassay.progress import time_text
@@ -16,15 +16,25 @@ from jetassay.report.tables import aligned
 Costed = Sequence[tuple[Part, Sequence[Planned]]]
 
 
-def render_plan(plan: SuitePlan, costed: Costed, *, format: str, width: int) -> str:  # noqa: A002 - the option's name
-    """`table`, `csv` or `json`; the latter two name every unit."""
+def render_plan(
+    plan: SuitePlan,
+    costed: Costed,
+    *,
+    format: str,  # noqa: A002 - the option's name
+    width: int,
+    workers: int | None = None,
+) -> str:
+    """`table`, `csv` or `json`; the latter two name every unit. workers: also the time that so many processes take."""
     if format == "csv":
         return pd.DataFrame(list(_units(costed))).to_csv(index=False).rstrip("\n")
     if format == "json":
         found = {"schema": 1, "suite": plan.suite.name, "jets": _jets(plan), "units": list(_units(costed))}
         found["audits"] = [{"path": path.name, "there": path.is_file()} for path in plan.audits]
+        if workers is not None:
+            seconds, complete = time_of_workers(costed, workers=workers)
+            found["workers"] = {"count": workers, "seconds": seconds, "complete": complete}
         return json.dumps(found, indent=1)
-    return "\n\n".join(_tables(plan, costed, width))
+    return "\n\n".join(_tables(plan, costed, width, workers))
 
 
 def size_text(size: float) -> str:
@@ -65,7 +75,7 @@ def _units(costed: Costed) -> Iterator[dict[str, Any]]:
             }
 
 
-def _tables(plan: SuitePlan, costed: Costed, width: int) -> Iterator[str]:
+def _tables(plan: SuitePlan, costed: Costed, width: int, workers: int | None) -> Iterator[str]:
     every = [each for _, units in costed for each in units]
     there = sum(each.there for each in every)
     yield f"{plan.suite.name}: {there} of {len(every)} units are there\n{_jets_text(plan)}"
@@ -74,8 +84,15 @@ def _tables(plan: SuitePlan, costed: Costed, width: int) -> Iterator[str]:
         yield f"{backbone}\n{aligned(pd.DataFrame.from_dict(rows, orient='index'), width=width)}"
     total = pd.DataFrame.from_dict({"in all": _cells(every)}, orient="index")
     free = shutil.disk_usage(_existing_cache()).free
-    yield f"{aligned(total, width=width)}\nfree on the disk of the cache: {size_text(free)}"
+    spread = "" if workers is None else f"\n{_workers_text(costed, workers)}"
+    yield f"{aligned(total, width=width)}\nfree on the disk of the cache: {size_text(free)}{spread}"
     yield "\n".join(_footnotes(plan, every))
+
+
+def _workers_text(costed: Costed, workers: int) -> str:
+    seconds, complete = time_of_workers(costed, workers=workers)
+    time = time_text(seconds) if complete else f"> {time_text(seconds)}" if seconds else "?"
+    return f"{workers} worker process{'es' * (workers != 1)} of one thread each: {time}, by CPU time of other shards"
 
 
 def _existing_cache() -> Any:
