@@ -9,7 +9,7 @@ import pandas as pd
 
 from jetassay.errors import ConfigError, JetAssayError
 from jetassay.progress import Reporter
-from jetassay.report.board_tables import board_tables
+from jetassay.report.board_tables import PROTOCOL, board_tables
 from jetassay.report.content import Content, Section, Table, Text
 from jetassay.report.merging import Merged, merge
 from jetassay.report.page import write_sections
@@ -143,6 +143,8 @@ def _label_of(reference: Path, folder: Path, files: Mapping[str, ResultFile]) ->
 
 def _content(merged: Merged, files: Mapping[str, ResultFile], tables: Mapping[str, pd.DataFrame]) -> Content:
     paragraphs = dict.fromkeys(text for file in files.values() for text in file.definitions)
+    if "comparison" in tables:  # ours, and not those of single suites
+        paragraphs = dict.fromkeys([*(each for each in paragraphs if not each.startswith("Comparison")), PROTOCOL])
     return Content(
         frame=pd.concat([merged.frame, merged.pairs], ignore_index=True) if len(merged.pairs) else merged.frame,
         tables=tables,

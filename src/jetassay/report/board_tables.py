@@ -21,6 +21,15 @@ from jetassay.tasks.displays import JETS
 LEVEL = 0.05
 """Chance of any false verdict among all pairs."""
 
+PROTOCOL = (
+    "Comparison. The AUCs of the linear probe of every two backbones on the same test jets, by the logits that "
+    "their executions left: p-values by DeLong's covariance (Biometrics 44 (1988) 837), corrected by Holm over all "
+    f"pairs and signals; 'better' and 'worse' where that is at most {LEVEL:g}. A rank is a range: 1 + the number of "
+    "backbones that are better, to the number of all less those that are worse. Backbones without logits, or of other "
+    "test jets, have none."
+)
+"""How the tables `comparison` and `ranks` are made."""
+
 _JET = ["label", "file", "entry"]
 _ROUNDING = 1e-5
 

@@ -1,6 +1,7 @@
 """The same backbones on several splits of the same jets: mean and spread over them."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -45,21 +46,28 @@ def gather_splits(files: Mapping[str, ResultFile], merged: Merged) -> Spread | N
             by_split.setdefault(int(fit["split_seed"].iloc[0]), {})[label] = replace(file, frame=fit)
     if len(by_split) < 2:
         return None
-    parts, roles = [], dict[str, str]()
+    parts, roles = [], dict[tuple[str, str], str]()
     for seed, own in sorted(by_split.items()):
         one = merge(own)
-        names = {name: _named(row["card"], row["weights"]) for name, row in one.backbones.iterrows()}
-        roles |= {names[name]: role for name, role in one.backbones["role"].items()}
+        same = {name: (row["card"], row["weights"]) for name, row in one.backbones.iterrows()}
+        roles |= {same[name]: role for name, role in one.backbones["role"].items()}
         chosen = pd.concat([scores_by_signal(one.frame, metric, task="probe") for metric in ("auc", REJECTION)])
-        several = chosen.assign(backbone=chosen["backbone"].map(names), split_seed=seed)
+        several = chosen.assign(backbone=chosen["backbone"].map(same), split_seed=seed)
         parts.append(several.drop_duplicates(["backbone", "metric", "signal"], keep=False))
     columns = ["backbone", "signal", "metric", "split_seed", "value"]
-    return Spread(pd.concat(parts, ignore_index=True)[columns], tuple(sorted(by_split)), roles)
+    names = _names(roles)
+    rows = pd.concat(parts, ignore_index=True)[columns]
+    return Spread(
+        rows.assign(backbone=rows["backbone"].map(names)),
+        tuple(sorted(by_split)),
+        {names[same]: role for same, role in roles.items()},
+    )
 
 
-def _named(card: str, weights: str) -> str:
-    """The same for the same weights, whichever file they come from."""
-    return card if weights == "none" else f"{card} ({weights[:8]})"
+def _names(found: Collection[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Card and weights -> the card's name, with the weights' digest where a card has several."""
+    cards = Counter(card for card, _ in found)
+    return {(card, weights): card if cards[card] == 1 else f"{card} ({weights[:8]})" for card, weights in found}
 
 
 def splits_section(files: Mapping[str, ResultFile], merged: Merged) -> Section | None:
@@ -72,8 +80,9 @@ def splits_section(files: Mapping[str, ResultFile], merged: Merged) -> Section |
         f"Seeds of the splits: {', '.join(map(str, spread.splits))}. A cell is the mean over {number} splits and their "
         "standard deviation; rejections as geometric mean, and the spread in percent. Splits draw training and test "
         "jets anew from the same files and share jets, so this is how much a score moves from split to split, not the "
-        "error of the mean. A cell `-` lacks a number on one of the splits. A backbone that lacks a whole split is not "
-        "ranked."
+        "error of the mean. A cell `-` has no number on one split at least: none is in the results, or no background "
+        "jet survives and the rejection is a limit there. Rows stand by mean AUC; a backbone that lacks a whole split "
+        "is not ranked."
     )
     blocks: list[Block] = [Text(note, "note")]
     titles = {"auc": "AUC of the linear probe", REJECTION: "Background rejection of the linear probe"}
@@ -87,17 +96,15 @@ def splits_section(files: Mapping[str, ResultFile], merged: Merged) -> Section |
 def _table(rows: pd.DataFrame, spread: Spread, metric: str, *, title: str) -> Table:
     found = rows.assign(value=rows["value"].astype("Float64").astype(float))
     wide = found.pivot(index=["backbone", "split_seed"], columns="signal", values="value")
-    cells, means = {}, {}
+    cells = {}
     for name, own in wide.groupby("backbone", sort=False):
         seeds = [seed for _, seed in own.index]
-        summary = {signal: _summary(own[signal].to_numpy(), metric) for signal in in_order(wide.columns)}
-        cells[str(name)] = {
-            "splits": ", ".join(map(str, seeds)), **{signal: text for signal, (text, _) in summary.items()}
-        }  # fmt: skip
-        means[str(name)] = np.mean([mean for _, mean in summary.values()])
+        texts = {signal: _cell(own[signal].to_numpy(), metric) for signal in in_order(wide.columns)}
+        cells[str(name)] = {"splits": ", ".join(map(str, seeds)), **texts}
     groups = {name: _group(name, each["splits"], spread) for name, each in cells.items()}
     headings = (TRAINED, CONTROLS, UNRANKED)
-    order = sorted(cells, key=lambda name: (headings.index(groups[name]), -np.nan_to_num(means[name], nan=-1.0)))
+    auc = spread.rows[spread.rows["metric"] == "auc"].groupby("backbone")["value"].mean()
+    order = sorted(cells, key=lambda name: (headings.index(groups[name]), -auc.get(name, -1.0), name))
     table = pd.DataFrame.from_dict(cells, orient="index").loc[order]
     if metric == REJECTION:
         table = table.rename(columns={name: with_working_point(name) for name in table.columns if name != "splits"})
@@ -110,12 +117,11 @@ def _group(name: str, splits: str, spread: Spread) -> str:
     return TRAINED if spread.roles[name] == "backbone" else CONTROLS
 
 
-def _summary(values: np.ndarray[tuple[int], np.dtype[np.float64]], metric: str) -> tuple[str, float]:
-    """The cell, and the mean to sort by; `-` and NaN where a value is missing or there is but one."""
+def _cell(values: np.ndarray[tuple[int], np.dtype[np.float64]], metric: str) -> str:
+    """Mean and spread; `-` where a value is missing or there is but one."""
     if len(values) < 2 or np.isnan(values).any():
-        return "-", np.nan
+        return "-"
     if metric == "auc":
-        return f"{values.mean():.4f} ± {values.std(ddof=1):.4f}", float(values.mean())
+        return f"{values.mean():.4f} ± {values.std(ddof=1):.4f}"
     logs = np.log(values)
-    middle = float(np.exp(logs.mean()))
-    return f"{middle:.3g} ± {100 * logs.std(ddof=1):.0f}%", float(logs.mean())
+    return f"{np.exp(logs.mean()):.3g} ± {100 * logs.std(ddof=1):.0f}%"
