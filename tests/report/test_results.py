@@ -13,6 +13,7 @@ from jetassay.report import sections as every
 from jetassay.report.drawing import draw_report
 from jetassay.report.results import Results, load_results, render_results
 from jetassay.report.sections import leaderboard
+from jetassay.report.stored import read_stored
 
 
 @pytest.fixture
@@ -122,3 +123,42 @@ def test_a_report_that_is_not_whole_is_written_and_fails(saved, monkeypatch):
     with pytest.raises(JetAssayError, match=r"is written, but not whole:\nsection .*broken could not be drawn: Zero"):
         draw_report(saved.suite, output=None, reference=None, reporter=Reporter(quiet=True))
     assert "linear probe</h2>" in (saved.folder / "report.html").read_text()
+
+
+def changed_scores(folder, change):
+    change(pd.read_parquet(folder / "scores.parquet")).to_parquet(folder / "scores.parquet", index=False)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda t: t.assign(schema=9), "scores of schema 9, this version reads 1"),
+        (lambda t: t.drop(columns="signal"), "no column signal"),
+        (lambda t: t.iloc[:0], "no score in it"),
+        (lambda t: t.assign(value="a lot"), "a lot"),
+        (lambda t: t.assign(value=float("inf")), "infinity"),
+        (lambda t: pd.concat([t, t.assign(value=0.5)]), "18 scores twice"),
+        (lambda t: t.assign(backbone=None), "of which backbone"),
+    ],
+)
+def test_scores_that_no_run_writes_are_refused_with_the_reason_by_every_reader(change, reason, saved):
+    changed_scores(saved.folder, change)
+    for read in (load_results, lambda name: read_stored(str(saved.folder))):
+        with pytest.raises(ConfigError, match=reason) as caught:
+            read("mine")
+        assert str(saved.folder) in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ['{"title": "M", "protocol": "", "roles": 3}', "[]", "{", '{"missing": "x"}', ""])
+def test_a_provenance_that_no_run_writes_is_refused_by_every_reader(content, saved):
+    (saved.folder / "provenance.json").write_text(content)
+    for read in (load_results, lambda name: read_stored(str(saved.folder))):
+        with pytest.raises(ConfigError, match="cannot be read"):
+            read("mine")
+
+
+@pytest.mark.parametrize("name", ["provenance.json", "counts.csv"])
+def test_a_file_that_is_missing_is_named_and_not_the_whole_suite(name, saved):
+    (saved.folder / name).unlink()
+    with pytest.raises(ConfigError, match=f"{name} is missing"):
+        load_results("mine")

@@ -10,7 +10,8 @@ from typing import Any, NoReturn
 import pandas as pd
 
 from jetassay.errors import ConfigError
-from jetassay.tasks.score import COLUMNS, SCHEMA_VERSION, typed
+from jetassay.report.reading import checked_provenance, require_schema
+from jetassay.tasks.score import COLUMNS, typed
 
 KIND = "jetassay results"
 FILE_VERSION = 3
@@ -112,13 +113,6 @@ def single_backbones(frame: pd.DataFrame) -> pd.Series:
     return of_one
 
 
-def require_schema(frame: pd.DataFrame, *, where: Path, again: str) -> None:
-    """Raises `ConfigError` for scores of another schema version than this one's; `again` makes them anew."""
-    others = sorted({str(each) for each in frame["schema"].unique()} - {str(SCHEMA_VERSION)})
-    if others:
-        raise ConfigError(f"{where}: scores of schema {others[0]}, this version reads {SCHEMA_VERSION}; {again}")
-
-
 def _check_version(path: Path, whole: Mapping[str, Any]) -> None:
     version = whole.get("schema")
     if version not in _READ:
@@ -140,7 +134,8 @@ def _parsed(path: Path, whole: Mapping[str, Any]) -> ResultFile:
             frame[name] = [None if pd.isna(place) else words[int(place)] for place in frame[name]]
         frame = typed(frame[list(COLUMNS)])
         parts = {name: whole[name] for name in ("suite", "title", "counts")}
-        provenance, definitions = dict(whole["provenance"]), tuple(str(each) for each in whole["definitions"])
+        provenance = checked_provenance(whole["provenance"])
+        definitions = tuple(str(each) for each in whole["definitions"])
     except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
         reason = f"it has no {', '.join(missing)}" if missing else str(error)
         raise ConfigError(f"{path}: cannot be read as results: {reason}; {_AGAIN}") from error

@@ -18,7 +18,8 @@ from jetassay.progress import Reporter
 from jetassay.report.content import Content
 from jetassay.report.gaps import Page
 from jetassay.report.page import write_page
-from jetassay.report.result_files import ResultFile, require_schema
+from jetassay.report.reading import read_provenance, read_scores, take_text
+from jetassay.report.result_files import ResultFile
 from jetassay.report.sections.audit import NAME as AUDIT
 from jetassay.report.sections.audit import audit_line
 from jetassay.report.sections.comparison import ranks_text
@@ -32,7 +33,6 @@ from jetassay.report.tables import (
     matrix,
     throughput_cells,
 )
-from jetassay.tasks.score import COLUMNS
 from jetassay.whole_files import whole_file
 
 SEEN = "seen in training"
@@ -199,6 +199,10 @@ def load_results(suite: str) -> Results:
         return replace(load_folder(results_folder(suite), again=f"jetassay run {asked}"), suite=suite)
     except FileNotFoundError as error:
         folder = results_folder(suite)
+        if (folder / "scores.parquet").exists():
+            lost = Path(error.filename or folder).name
+            again = f"half-written or half-copied; run again: jetassay run {asked}"
+            raise ConfigError(f"{folder}: {lost} is missing: {again}") from error
         there = sorted(path.parent.name for path in folder.parent.glob("*/scores.parquet"))
         raise ConfigError(
             f"{folder}: no results of suite '{suite}'; run it first: jetassay run {asked}. "
@@ -213,12 +217,10 @@ def load_folder(folder: Path, *, again: str = "jetassay run SUITE") -> Results:
     version, `FileNotFoundError` where one is missing.
     """
     try:
-        frame = pd.read_parquet(folder / "scores.parquet")
+        frame, about = read_scores(folder, again=again), read_provenance(folder)
         counts = pd.read_csv(folder / "counts.csv", index_col="split")
-        about = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
-        title, protocol, suite = about.pop("title"), about.pop("protocol"), about.pop("suite", folder.name)
-        require_schema(frame, where=folder, again=again)
-        frame = frame[list(COLUMNS)]
+        title, protocol = take_text(about, "title"), take_text(about, "protocol")
+        suite = about.pop("suite", folder.name)
         tables = {path.stem: pd.read_parquet(path) for path in sorted((folder / TABLES).glob("*.parquet"))}
     except FileNotFoundError:
         raise

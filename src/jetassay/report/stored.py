@@ -1,6 +1,5 @@
 """Results of others and of before: a suite's name, a folder, or a JSON file of `jetassay results --format json`."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +8,9 @@ from typing import Any
 import pandas as pd
 
 from jetassay.errors import ConfigError
-from jetassay.report.result_files import read_result_file, require_schema
+from jetassay.report.reading import read_provenance, read_scores
+from jetassay.report.result_files import read_result_file
 from jetassay.report.results import results_folder
-from jetassay.tasks.score import COLUMNS, typed
 
 _WANTED = "give a suite that was run, a folder with scores.parquet and provenance.json, or a file of `jetassay results"
 
@@ -45,10 +44,11 @@ def read_stored(source: str) -> Stored:
     try:
         frame, about = _json(path) if path.is_file() else _folder(path)
     except FileNotFoundError as error:
-        raise ConfigError(f"{source}: no results there; {_WANTED} SUITE --format json`") from error
+        lost = Path(error.filename or path)
+        there = f"{lost.name} is missing from {path}" if path.is_dir() else "no results there"
+        raise ConfigError(f"{source}: {there}; {_WANTED} SUITE --format json`") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(f"{path}: results cannot be read ({error}); {_WANTED} SUITE --format json`") from error
-    require_schema(frame, where=path, again="run it again")
     if not len(frame):
         raise ConfigError(f"{path}: no score in it; run the suite again")
     folder = None if path.is_file() else path
@@ -56,9 +56,7 @@ def read_stored(source: str) -> Stored:
 
 
 def _folder(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
-    frame = pd.read_parquet(path / "scores.parquet")
-    about = json.loads((path / "provenance.json").read_text(encoding="utf-8"))
-    return typed(frame[list(COLUMNS)]), dict(about)
+    return read_scores(path, again="run it again"), read_provenance(path)
 
 
 def _json(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
