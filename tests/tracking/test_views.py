@@ -2,6 +2,9 @@ import base64
 import json
 import zlib
 
+import pytest
+
+from jetassay.errors import TrackingError
 from jetassay.tracking.views import (
     compare_link,
     decode_view,
@@ -28,6 +31,14 @@ def test_a_view_has_the_form_that_mlflows_pages_read():
     head, _, packed = view["state"].partition(";")
     assert head == "deflate"
     assert json.loads(zlib.decompress(base64.b64decode(packed))) == state()
+
+
+@pytest.mark.parametrize(
+    "value", ["", "{nonsense", "[]", "{}", '{"name": "x", "state": "deflate;AAAA"}', '{"name": "x", "state": 3}']
+)
+def test_a_view_that_is_none_is_named_so(value):
+    with pytest.raises(TrackingError, match="run its suite again"):
+        decode_view(value)
 
 
 def test_a_view_groups_seeds_of_a_backbone_and_names_its_columns():

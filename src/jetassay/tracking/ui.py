@@ -72,6 +72,11 @@ def _leaderboards(port: int, reporter: Reporter) -> list[str]:
     for key, value in sorted(tags.items()):
         if key.startswith(f"{VIEW_TAG}jetassay-"):
             base = f"http://{HOST}:{port}"
-            link = leaderboard_link(tracking.experiment_id, key=key.removeprefix(VIEW_TAG), base=base)
-            lines.append(f"{decode_view(value)[0]}: {link}")
+            name = key.removeprefix(VIEW_TAG)
+            try:
+                title = decode_view(value)[0]
+            except TrackingError as error:
+                lines.append(f"{name}: {error}")
+                continue
+            lines.append(f"{title}: {leaderboard_link(tracking.experiment_id, key=name, base=base)}")
     return lines

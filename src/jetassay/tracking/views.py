@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
+from jetassay.errors import TrackingError
 from jetassay.tracking.store import LOCAL_PAGES
 
 VIEW_TAG = "mlflow.sharedViewState."
@@ -28,10 +29,13 @@ def encode_view(name: str, state: Mapping[str, Any]) -> str:
 
 
 def decode_view(value: str) -> tuple[str, dict[str, Any]]:
-    """Name and state of a view from the experiment tag's value."""
-    view = json.loads(value)
-    state = json.loads(zlib.decompress(base64.b64decode(view["state"].removeprefix(_PREFIX))))
-    return view["name"], state
+    """Name and state of a view from the experiment tag's value. Raises `TrackingError` for what is none."""
+    try:
+        view = json.loads(value)
+        state = json.loads(zlib.decompress(base64.b64decode(view["state"].removeprefix(_PREFIX))))
+        return str(view["name"]), dict(state)
+    except (ValueError, KeyError, TypeError, AttributeError, zlib.error) as error:
+        raise TrackingError(f"the saved view cannot be read ({error}); run its suite again, which saves it") from error
 
 
 def leaderboard_state(
