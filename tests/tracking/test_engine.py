@@ -105,3 +105,11 @@ def test_a_database_that_was_left_half_made_is_named_with_what_to_do(tmp_path, m
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{path}")
     with pytest.raises(TrackingError, match=r"half.db failed: .*which is half done: remove it"):
         open_tracking(reporter=reporter)
+
+
+def test_a_database_that_was_cut_short_is_named_with_what_to_do(database, tmp_path, monkeypatch, reporter):
+    path = tmp_path / "short.db"
+    path.write_bytes(database.read_bytes()[:50_000])
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{path}")
+    with pytest.raises(TrackingError, match=r"short.db failed: .*malformed.*is damaged: take your copy"):
+        open_tracking(reporter=reporter)

@@ -207,4 +207,6 @@ def _advice(error: Exception) -> str:
             "A process was stopped while it made or upgraded this database, which is half done: remove it where it is "
             "new, take your copy of it where runs are in it, or set MLFLOW_TRACKING_URI to another one. "
         )
+    if "malformed" in str(error):
+        return "The database file is damaged: take your copy of it, or move it away for a new one. "
     return ""
