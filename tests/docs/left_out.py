@@ -22,6 +22,7 @@ LEFT_OUT = {
     "docker build -t jetassay .": BATCH,
     "docker run --rm -v $PWD/cache:/cache -v $PWD:/work jetassay run default": BATCH,
     "first=$(sbatch --parsable --array=0-1 examples/slurm.sh part.toml particlenet.toml)": BATCH,
+    "export MLFLOW_TRACKING_URI=http://mlflow.example.org:5000": SERVES,
     "mlflow server --app-name basic-auth --serve-artifacts --host 127.0.0.1 --workers 4": SERVES,
     "sbatch --dependency=afterok:$first examples/slurm.sh both.toml": BATCH,
     ". .venv/bin/activate": SHELL,
