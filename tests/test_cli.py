@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from jetassay.cli import app
 from jetassay.errors import InterruptedRunError
+from jetassay.listing import listing
 
 COMMANDS = [
     "run",
@@ -70,6 +71,16 @@ def test_everything_can_be_listed(home, what):
         "features": "sophon",
         "checks": "taint",
     }[what] in result.output
+
+
+@pytest.mark.parametrize("what", ["backbones", "features", "checks"])
+def test_a_list_fits_a_small_terminal_and_loses_no_word(home, what):
+    whole, narrow = listing(what), listing(what, width=80)
+    assert max(map(len, whole.splitlines())) > 80
+    assert max(map(len, narrow.splitlines())) <= 80
+    assert narrow.split() == whole.split()
+    names = [line.split()[0] for line in whole.splitlines()]
+    assert [line.split()[0] for line in narrow.splitlines() if not line.startswith(" ")] == names
 
 
 def test_a_broken_card_is_listed_with_its_reason(home):

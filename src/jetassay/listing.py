@@ -1,5 +1,6 @@
 """What `jetassay list` prints: one aligned line for each entry, broken ones with their reason."""
 
+import textwrap
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -7,18 +8,25 @@ from jetassay.errors import UnknownNameError
 from jetassay.registry import Broken, Registry
 
 
-def listing(kind: str) -> str:
-    """The entries of one kind: backbones, datasets, tasks, suites, features or checks."""
+def listing(kind: str, *, width: int | None = None) -> str:
+    """The entries of one kind: backbones, datasets, tasks, suites, features or checks.
+
+    width: columns of the terminal; a longer line goes on below, indented. None breaks no line.
+    """
     if kind not in _LISTINGS:
         raise UnknownNameError(f"There is no listing '{kind}'. Known: {', '.join(_LISTINGS)}.")
     registry, describe = _LISTINGS[kind]()
     found = [(name, *_cells(entry, describe)) for name, entry in registry.survey().items()]
-    width = max((len(row) for row in found), default=0)
-    rows = [(*row[:-1], *[""] * (width - len(row)), row[-1]) for row in found]
-    widths = [max(len(row[k]) for row in rows) for k in range(width - 1)]
-    return "\n".join(
+    most = max((len(row) for row in found), default=0)
+    rows = [(*row[:-1], *[""] * (most - len(row)), row[-1]) for row in found]
+    widths = [max(len(row[k]) for row in rows) for k in range(most - 1)]
+    lines = [
         "  ".join([*(cell.ljust(space) for cell, space in zip(row[:-1], widths, strict=True)), row[-1]]) for row in rows
-    )
+    ]
+    if width is not None:
+        wrap = textwrap.TextWrapper(width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+        lines = [wrap.fill(line) for line in lines]
+    return "\n".join(lines)
 
 
 def _cells(entry: Any, describe: Callable[[Any], tuple[str, ...]]) -> tuple[str, ...]:

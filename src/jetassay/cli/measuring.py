@@ -1,5 +1,6 @@
 """Commands along the path: jets, embeddings, scores, runs, report."""
 
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -82,7 +83,7 @@ def list_(what: Annotated[Listing, typer.Argument(help="What to list.")]) -> Non
     """List what there is. What cannot be loaded is shown as broken, with its reason."""
     from jetassay.listing import listing
 
-    print(listing(what.value))
+    print(listing(what.value, width=width() if sys.stdout.isatty() else None))
 
 
 @command("jetassay simulate --classes Hbb,QCD --jets 2000 --seed 7 --output jets/")
