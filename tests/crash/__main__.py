@@ -30,11 +30,11 @@ def main() -> int:
     options = _options()
     began, root = time.monotonic(), Path(tempfile.mkdtemp(prefix="jetassay-crash-")).resolve()
     print(f"undisturbed runs first, in {root}", flush=True)
-    ground = prepare_ground(root)
-    print(f"{time.monotonic() - began:.0f} s; now the faults, {options.jobs} at a time", flush=True)
-    chosen = [kind for kind in KINDS if re.search(options.only, kind.name)]
+    chosen = [kind for kind in KINDS if re.search(options.only, kind.name) and _count(kind, options)]
     left_out = [kind.name for kind in chosen if kind.root and not can_mount()]
     chosen = [kind for kind in chosen if kind.name not in left_out]
+    ground = prepare_ground(root, {kind.way for kind in chosen})
+    print(f"{time.monotonic() - began:.0f} s; now the faults, {options.jobs} at a time", flush=True)
     outcomes = _all(ground, chosen, options)
     if not any(_is_bad(each) for each in outcomes) and not options.keep:
         shutil.rmtree(root, ignore_errors=True)
@@ -61,21 +61,24 @@ def _options() -> argparse.Namespace:
 
 
 def _all(ground: Ground, kinds: list[Kind], options: argparse.Namespace) -> list[Outcome]:
-    counts = {kind.name: options.count or (kind.short if options.short else kind.long) for kind in kinds}
     with ThreadPoolExecutor(options.jobs) as pool:
         futures = [
             pool.submit(attempt, ground, kind.name, kind.fault, way=kind.way, seed=1000 * options.seed + number)
             for kind in kinds
-            for number in range(counts[kind.name])
+            for number in range(_count(kind, options))
         ]
         outcomes = []
         for future in as_completed(futures):
             outcomes.append(future.result())
             each = outcomes[-1]
-            if _is_bad(each):
-                told = "; ".join([*each.problems, *each.changed, *([f"{each.lost} jets lost"] if each.lost else [])])
-                print(f"{each.kind}, {each.seed}, at {each.stage}: {told}", flush=True)
+            told = "; ".join([*each.problems, *each.changed, *([f"{each.lost} jets lost"] if each.lost else [])])
+            where = f"{each.kind}, {each.seed}{f', at {each.stage}' if each.stage else ''}"
+            print(f"{len(outcomes)}/{len(futures)} {where}: {told or 'survived'}, {each.seconds:.0f} s", flush=True)
         return outcomes
+
+
+def _count(kind: Kind, options: argparse.Namespace) -> int:
+    return int(options.count or (kind.short if options.short else kind.long))
 
 
 def _is_bad(outcome: Outcome) -> bool:

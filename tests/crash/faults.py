@@ -12,6 +12,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
+import crews
 import strikes
 from homes import stock
 from trials import Fault, Trial, last_lines, wait
@@ -35,12 +36,12 @@ class Kind:
 
 def kill(trial: Trial) -> None:
     """kill -9 of the main process."""
-    trial.strike(strikes.send_self, int(signal.SIGKILL))
+    trial.strike(strikes.send, int(signal.SIGKILL))
 
 
 def kill_while_simulating(trial: Trial) -> None:
     """kill -9 of the main process while its workers simulate; they must go too."""
-    trial.strike(strikes.send_self, int(signal.SIGKILL), stages=("simulate",))
+    trial.strike(strikes.send, int(signal.SIGKILL), stages=("simulate",))
 
 
 def kill_worker(trial: Trial) -> None:
@@ -51,7 +52,7 @@ def kill_worker(trial: Trial) -> None:
 def terminate(trial: Trial) -> None:
     """SIGTERM, and SIGKILL for what is still there after the grace."""
     moment, trial.outcome.stage = trial.way.course.draw(trial.random)
-    given = (str(trial.home.root), moment, strikes.send_self, (int(signal.SIGTERM),))
+    given = (str(trial.home.root), moment, strikes.send, (int(signal.SIGTERM),))
     process = trial.run(prepare=strikes.arm, given=given)
     while process.is_alive() and not trial.home.struck.exists():
         time.sleep(0.02)
@@ -64,7 +65,7 @@ def terminate(trial: Trial) -> None:
 
 def interrupt(trial: Trial) -> None:
     """Ctrl-C."""
-    code = trial.strike(strikes.send_self, int(signal.SIGINT))
+    code = trial.strike(strikes.send, int(signal.SIGINT))
     if trial.home.struck.exists():
         trial.expect(code, (130,) if trial.outcome.stage != "track" else (0, 130))
 
@@ -144,19 +145,23 @@ def lose_server(trial: Trial) -> None:
 
 
 KINDS = (
-    Kind(name="kill -9, jets and store are there", fault=kill, long=40, short=3),
-    Kind(name="kill -9, from nothing", fault=kill, way="cold", long=8, short=1),
-    Kind(name="kill -9 while it simulates", fault=kill_while_simulating, way="cold", long=6),
-    Kind(name="kill -9 of a worker", fault=kill_worker, way="cold", long=3),
-    Kind(name="SIGTERM", fault=terminate, long=8, short=1),
-    Kind(name="Ctrl-C", fault=interrupt, long=6, short=1),
-    Kind(name="disk of the cache full", fault=fill("cache"), long=4, short=1, root=True),
-    Kind(name="disk of the workspace full", fault=fill("workspace"), long=5, short=1, root=True),
+    Kind(name="kill -9, jets and store are there", fault=kill, long=26, short=3),
+    Kind(name="kill -9, from nothing", fault=kill, way="cold", long=6, short=1),
+    Kind(name="kill -9 while it simulates", fault=kill_while_simulating, way="cold", long=5),
+    Kind(name="kill -9 of a simulating process", fault=kill_worker, way="cold", long=3),
+    Kind(name="kill -9 of a Dask worker", fault=crews.kill_worker, way="crew", long=4),
+    Kind(name="kill -9 of a Dask worker it started", fault=crews.kill_own_worker, way="crew", long=2),
+    Kind(name="kill -9 of the Dask scheduler", fault=crews.kill_scheduler, way="crew", long=4, short=1),
+    Kind(name="stopped, with Dask workers", fault=crews.stop_driver, way="driver", long=3),
+    Kind(name="SIGTERM", fault=terminate, long=5, short=1),
+    Kind(name="Ctrl-C", fault=interrupt, long=4, short=1),
+    Kind(name="disk of the cache full", fault=fill("cache"), long=3, short=1, root=True),
+    Kind(name="disk of the workspace full", fault=fill("workspace"), long=3, short=1, root=True),
     Kind(name="cache read-only", fault=read_only, long=3, root=True),
-    Kind(name="two runs at once", fault=twice_at_once, long=4, short=1),
-    Kind(name="tracking server gone", fault=lose_server, long=4),
-    Kind(name="a file changes", fault=replace_file, way="data", long=5, short=1),
-    Kind(name="the clock jumps", fault=move_clock, long=4),
+    Kind(name="two runs at once", fault=twice_at_once, long=3, short=1),
+    Kind(name="tracking server gone", fault=lose_server, long=3),
+    Kind(name="a file changes", fault=replace_file, way="data", long=3, short=1),
+    Kind(name="the clock jumps", fault=move_clock, long=3),
 )
 
 

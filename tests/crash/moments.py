@@ -100,9 +100,12 @@ def _listen(root: Path, heard: Callable[[str], None]) -> None:
 
 
 def _stage(place: str, before: list[str]) -> str:
-    """Simulation and embedding show in the cache, tracking in its files; in between are the tasks and the report."""
+    """Simulation and embedding show in the cache, tracking in its files; in between are the tasks and the report.
+
+    Of a driver with workers of its own, embedding begins with what Dask writes.
+    """
     last = before[-1] if before else "simulate"
-    if place.startswith("/cache/embeddings"):
+    if place.startswith("/cache/embeddings") or ("dask-scratch-space" in place and last in {"simulate", "embed"}):
         return "embed"
     if last == "simulate" and not place.startswith("/workspace/reports"):
         return "simulate"

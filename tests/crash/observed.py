@@ -2,6 +2,7 @@
 
 import hashlib
 import sqlite3
+import time
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,6 +80,28 @@ def orphans(home: Home) -> tuple[str, ...]:
     }
     own |= {path for path in (home.workspace / "outbox").glob("*/") if not (path / "record.json").exists()}
     return tuple(sorted(str(path.relative_to(home.root)) for path in own))
+
+
+def living(home: Home, patience_s: float = 5.0) -> tuple[str, ...]:
+    """Processes that were started by ours, and did not end soon after it."""
+    given, until = f"JETASSAY_CACHE={home.cache}".encode(), time.monotonic() + patience_s
+    while found := [each for each in Path("/proc").glob("[0-9]*") if _given(each, given)]:
+        if time.monotonic() > until:
+            return tuple(_read(each / "cmdline").replace(b"\0", b" ").decode()[:80] for each in found)
+        time.sleep(0.1)
+    return ()
+
+
+def _given(process: Path, variable: bytes) -> bool:
+    return variable in _read(process / "environ").split(b"\0")
+
+
+def _read(path: Path) -> bytes:
+    """Nothing of a process that is gone, or somebody else's."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 def _columns_digest(path: Path) -> str:

@@ -16,32 +16,41 @@ _IMPORTED = [
     "mlflow.store.tracking.sqlalchemy_store", "mlflow.store.artifact.local_artifact_repo",
     "jetassay.cli", "jetassay.run", "jetassay.tracking.runs", "jetassay.tracking.outbox", "jetassay.report.sections",
     "jetassay.backbones.part", "jetassay.backbones.loading", "jetassay.embeddings.datasets",
+    "jetassay.embeddings.scheduling.driver", "distributed.cli.dask_scheduler", "distributed.cli.dask_worker",
 ]  # fmt: skip
 _server = multiprocessing.get_context("forkserver")
 _server.set_forkserver_preload(_IMPORTED)
 
+JETASSAY = "jetassay.cli"
+DASK_SCHEDULER, DASK_WORKER = "distributed.cli.dask_scheduler", "distributed.cli.dask_worker"
 Prepare = Callable[..., Any]
 
 
 def start(
     arguments: list[str],
     *,
+    module: str = JETASSAY,
     environment: Mapping[str, str],
     log: Path,
     prepare: Prepare | None = None,
     given: tuple[Any, ...] = (),
 ) -> BaseProcess:
-    """`jetassay ARGUMENTS` in a process of its own, its output in `log`.
+    """`jetassay ARGUMENTS` in a process of its own, its output in `log`; or another `module`, as `python -m` runs it.
 
     prepare: called there first with `given`; what it gives is called at the end, unless the process is killed
     """
-    process = _server.Process(target=_main, args=(arguments, dict(environment), str(log), prepare, given))
+    process = _server.Process(target=_main, args=(module, arguments, dict(environment), str(log), prepare, given))
     process.start()
     return process
 
 
 def _main(
-    arguments: list[str], environment: dict[str, str], log: str, prepare: Prepare | None, given: tuple[Any, ...]
+    module: str,
+    arguments: list[str],
+    environment: dict[str, str],
+    log: str,
+    prepare: Prepare | None,
+    given: tuple[Any, ...],
 ) -> None:
     os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -54,9 +63,9 @@ def _main(
     sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
     sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
     ended = prepare(*given) if prepare is not None else None
-    sys.argv = ["jetassay", *arguments]
+    sys.argv = [module, *arguments]
     try:
-        runpy.run_module("jetassay.cli", run_name="__main__", alter_sys=False)
+        runpy.run_module(module, run_name="__main__", alter_sys=False)
     finally:
         if callable(ended):
             ended()

@@ -1,5 +1,6 @@
 """What can happen to a process, done from within it at a moment: the process under test knows of none of it."""
 
+import json
 import os
 import shutil
 import signal
@@ -10,10 +11,12 @@ from pathlib import Path
 import psutil
 from moments import Moment, record, strike_at
 
+_PRELOADED = "JETASSAY_CRASH_WORKER"
 
-def send_self(number: int) -> None:
-    """A signal to the process itself."""
-    os.kill(os.getpid(), number)
+
+def send(number: int, process: int | None = None) -> None:
+    """A signal to the process itself, or to another one."""
+    os.kill(process or os.getpid(), number)
 
 
 def kill_children() -> None:
@@ -54,10 +57,28 @@ def arm(root: str, moment: Moment, act: Callable[..., None], given: tuple[object
 
     def strike() -> None:
         if act is not kill_children or psutil.Process().children():
-            (Path(root) / "struck").touch()
+            try:
+                (Path(root) / "struck").touch(exist_ok=False)
+            except FileExistsError:  # another process was struck at the same moment
+                return
         act(*given)
 
     strike_at(Path(root), moment, strike)
+
+
+def arm_dask_workers(root: str, moment: Moment, number: int) -> None:
+    """In a driver that will have Dask workers of its own: the first of them that comes to `moment` gets a signal."""
+    import dask
+
+    os.environ[_PRELOADED] = json.dumps([root, moment.event, moment.delay_s, number])
+    dask.config.set({"distributed.worker.preload": ["import strikes; strikes.arm_this_dask_worker()"]})
+
+
+def arm_this_dask_worker() -> None:
+    """In such a worker, before its first job; one that is started in place of one that was struck is left alone."""
+    root, event, delay_s, number = json.loads(os.environ[_PRELOADED])
+    if not (Path(root) / "struck").exists():
+        arm(root, Moment(event, delay_s), send, (number,))
 
 
 def follow(root: str, path: str) -> Callable[[], None]:

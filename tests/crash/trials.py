@@ -2,16 +2,19 @@
 
 import re
 import shutil
+import subprocess
 import time
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
 
+from dask_processes import OWN_WORKERS, start_scheduler, start_worker
 from homes import Home, make_home
 from moments import STAGES, Course, Moment, read_course
-from observed import Observed, Stamps, observe, repeated, stamps
+from observed import Observed, Stamps, living, observe, repeated, stamps
 from processes import start
 from strikes import arm, follow
 
@@ -31,7 +34,11 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What trials start from. ways: cold (everything from nothing), warm (jets and an empty store are there), data."""
+    """What trials start from.
+
+    ways: cold (everything from nothing), warm (jets and an empty store are there), data (they are files of a dataset),
+    driver (as warm, with Dask workers of its own), crew (as warm, with a Dask worker of somebody, whose course it is)
+    """
 
     root: Path
     stocked: Home
@@ -63,7 +70,7 @@ class Outcome:
 
 @dataclass(slots=True)
 class Trial:
-    """What a fault has at hand."""
+    """What a fault has at hand. options: of `jetassay run`, for as long as the fault is under way."""
 
     ground: Ground
     way: Way
@@ -72,6 +79,7 @@ class Trial:
     outcome: Outcome
     server: str | None = None
     database: Path | None = None
+    options: list[str] = field(default_factory=list)
     done: list[Callable[[], None]] = field(default_factory=list)
 
     def run(
@@ -80,7 +88,7 @@ class Trial:
         """Start `jetassay ARGUMENTS` (the suite, if none) here."""
         data = ["--data", str(self.home.root / "data")] if self.way.name == "data" else []
         return start(
-            list(arguments) or ["run", str(self.home.suite), *data],
+            list(arguments) or ["run", str(self.home.suite), *data, *self.options],
             environment=self.home.environment(self.server),
             log=self.home.root / log,
             prepare=prepare,
@@ -126,30 +134,33 @@ def last_lines(text: str, count: int = 4) -> str:
     return " / ".join(text.strip().splitlines()[-count:])
 
 
-def prepare_ground(root: Path) -> Ground:
-    """Undisturbed runs of each kind; two of them from nothing must agree, or nothing else means anything."""
+def prepare_ground(root: Path, wanted: AbstractSet[str]) -> Ground:
+    """Undisturbed runs of each way that is wanted; they must agree, or nothing else means anything."""
     stocked = make_home(root / "stocked")
     ways = {"cold": _undisturbed("cold", stocked)}
     _empty_store(stocked)
-    for name in ("warm", "data"):
+    for name in sorted(wanted - {"cold"}):
         ways[name] = _undisturbed(name, make_home(root / name, stocked=stocked, data=name == "data"))
-    differences = ways["cold"].result.differences(ways["warm"].result)
-    if differences:
-        raise RuntimeError(f"two undisturbed runs differ in {', '.join(differences)}")
+        differences = ways["cold"].result.differences(ways[name].result)
+        if differences and name != "data":
+            raise RuntimeError(f"two undisturbed runs, cold and {name}, differ in {', '.join(differences)}")
     return Ground(root, stocked, ways)
 
 
 def _undisturbed(name: str, home: Home) -> Way:
     course = home.root / "course.json"
-    data = ["--data", str(home.root / "data")] if name == "data" else []
-    process = start(
-        ["run", str(home.suite), *data],
-        environment=home.environment(),
-        log=home.root / "log",
-        prepare=follow,
-        given=(str(home.root), str(course)),
-    )
-    code = wait(process)
+    noted = {"prepare": follow, "given": (str(home.root), str(course))}
+    options = {"data": ["--data", str(home.root / "data")], "driver": list(OWN_WORKERS)}.get(name, [])
+    crew: list[Any] = []
+    if name == "crew":  # the course is that of a worker, which does it all
+        address, scheduler = start_scheduler(home)
+        crew, noted = [start_worker(home, address, **noted), scheduler], {}
+        options = ["--scheduler", address]
+    environment = home.environment()
+    code = wait(start(["run", str(home.suite), *options], environment=environment, log=home.root / "log", **noted))
+    for each in crew:
+        each.terminate()
+        wait(each)
     if code:
         raise RuntimeError(f"the undisturbed run {name} failed: {last_lines((home.root / 'log').read_text(), 30)}")
     return Way(name, observe(home), read_course(course))
@@ -186,6 +197,9 @@ def attempt(ground: Ground, kind: str, fault: Fault, *, way: str, seed: int) -> 
         try:
             if _one(trial, fault, way):
                 break
+        except (OSError, RuntimeError, subprocess.SubprocessError) as error:  # the others go on
+            outcome.problems.append(f"the trial broke off: {type(error).__name__}: {error}")
+            break
         finally:
             for undo in reversed(trial.done):
                 undo()
@@ -205,6 +219,9 @@ def _one(trial: Trial, fault: Fault, way: str) -> bool:
     fault(trial)
     if not trial.home.struck.exists():
         return False
+    trial.options = []
+    if left := living(trial.home):
+        trial.outcome.problems.append(f"processes live on: {', '.join(left)}")
     before = stamps(trial.home)
     code = wait(trial.run(log="again"))
     if code:
@@ -225,6 +242,8 @@ def judge(trial: Trial, before: Stamps) -> None:
         return
     outcome.lost = max(wanted.jets - found.jets, 0)
     outcome.changed = wanted.differences(found)
+    if outcome.repeated:
+        outcome.problems.append(f"{outcome.repeated} units that were whole were done again")
     if found.orphans:
         outcome.problems.append(f"left behind: {', '.join(found.orphans)}")
     if found.running:

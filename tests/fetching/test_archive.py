@@ -178,15 +178,16 @@ def test_a_file_of_the_user_is_never_overwritten(tmp_path):
 
 def test_links_that_are_there_already_are_not_followed_out(tmp_path):
     archive, target, elsewhere = tmp_path / "a.tar", tmp_path / "target", tmp_path / "elsewhere"
-    archive.write_bytes(tar_of(("sub/a", CONTENT)))
+    archive.write_bytes(tar_of(("sub/deep/a", CONTENT)))
     target.mkdir()
     elsewhere.mkdir()
     (target / "sub").symlink_to(elsewhere)
     with pytest.raises(FetchError, match="leads out of"):
         unpack(archive, target)
+    assert not list(elsewhere.iterdir())
     (target / "sub").unlink()
-    (target / "sub").mkdir()
-    (target / "sub" / "a").symlink_to(elsewhere / "a")
+    (target / "sub" / "deep").mkdir(parents=True)
+    (target / "sub" / "deep" / "a").symlink_to(elsewhere / "a")
     with pytest.raises(FetchError, match="in the way"):
         unpack(archive, target)
     assert not list(elsewhere.iterdir())

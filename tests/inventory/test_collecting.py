@@ -6,14 +6,19 @@ import platform
 import shutil
 import time
 
+import pandas as pd
 import pytest
 from stored_suite import QUIET, embed_again, suite_on
 from typer.testing import CliRunner
 
 from jetassay.cli import app
 from jetassay.errors import StoreError
+from jetassay.inventory import collecting
 from jetassay.inventory.collecting import remove, sort_cache
 from jetassay.run import run_suite
+from jetassay.tasks.score import typed
+from jetassay.tracking.outbox import keep
+from jetassay.tracking.record import BackboneRecord, SuiteRecord
 
 
 def files(cache):
@@ -72,6 +77,46 @@ def test_without_results_all_shards_and_audits_go_but_no_jets(used, workspace):
     assert files(cache / "simulated") == jets
     assert not files(cache / "embeddings")
     assert not files(cache / "audits")
+
+
+def test_a_result_that_waits_in_the_outbox_is_a_kept_run(used, workspace, tmp_path):
+    cache, suite = used
+    folder = tmp_path / "workspace" / "reports" / "mine"
+    record = SuiteRecord(
+        suite=suite.name,
+        suite_id="0",
+        frame=typed(pd.read_parquet(folder / "scores.parquet")),
+        provenance=json.loads((folder / "provenance.json").read_text()),
+        backbones=tuple(BackboneRecord(name=name, role="control") for name in suite.backbones),
+        artifacts=(),
+        description="",
+    )
+    keep(record)
+    before = files(cache)
+    found = gc()
+    assert found.kept_for == ("mine",)
+    assert not found.waste
+    assert files(cache) == before
+    assert gc(forget=["mine"]).waste
+
+
+def test_what_somebody_else_removes_meanwhile_stops_nothing(used, workspace, monkeypatch):
+    cache, _ = used
+    first, *others = sorted((cache / "embeddings").rglob("*.parquet"))
+    listed = collecting.shards
+
+    def and_gone(root):
+        for path in listed(root):
+            if path == others[0]:
+                first.unlink()
+            yield path
+
+    monkeypatch.setattr(collecting, "shards", and_gone)
+    found = sort_cache(min_age_h=0, reporter=QUIET)
+    assert {*others} <= {each.path for each in found.waste}
+    others[-1].unlink()
+    remove(found.waste)
+    assert not files(cache / "embeddings")
 
 
 def test_young_files_stay_unless_asked_for(used, workspace):

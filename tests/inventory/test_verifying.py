@@ -12,6 +12,8 @@ from typer.testing import CliRunner
 
 from jetassay.cli import app
 from jetassay.embeddings.store import DamagedShardError, check_shard
+from jetassay.errors import StoreError
+from jetassay.inventory.collecting import sort_cache
 from jetassay.inventory.planning import TABLES, plan_suite
 from jetassay.inventory.verifying import verify
 from jetassay.progress import Reporter
@@ -119,6 +121,33 @@ def test_a_foreign_shard_under_the_name_of_another_is_damage_and_is_computed_aga
     assert "it is not used, but computed again" in capsys.readouterr().err
     assert check_shard(path).description == values.description
     assert not verify(reporter=QUIET).damaged
+
+
+def test_a_shard_that_is_gone_is_named_with_the_results_that_used_it_and_is_no_damage(used):
+    cache, suite = used
+    gone = {path for (owner, _), path in places_of(suite, cache).items() if owner == "tiny-1"}
+    assert not verify(reporter=QUIET).missing
+    for path in gone:
+        path.unlink()
+    found = verify(reporter=QUIET)
+    assert not found.damaged
+    ((name, paths),) = found.missing.items()
+    assert name.startswith("mine (tracked as ")
+    assert {*paths} == gone
+    shutil.rmtree(cache / "simulated")
+    assert "cannot be told what mine takes: some of its jets" in verify(reporter=QUIET).text()
+
+
+def test_damaged_jets_are_found_with_the_results_that_used_them_and_nothing_is_removed_meanwhile(used):
+    cache, _ = used
+    victim, other = sorted((cache / "simulated").rglob("QCD_*.root"))[:2]
+    shutil.copy(other, victim)
+    found = verify(reporter=QUIET)
+    assert [each.path for each in found.damaged] == [victim]
+    assert names(found.damaged[0]) == ["mine"]
+    assert not found.missing
+    with pytest.raises(StoreError, match="mine: its jets"):
+        sort_cache(min_age_h=0, reporter=QUIET)
 
 
 def test_files_of_others_and_of_killed_processes_are_named_and_are_no_damage(used):

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import asdict, replace
 
 import psutil
@@ -13,10 +14,10 @@ import pytest
 import uproot
 
 from jetassay.errors import ConfigError, InterruptedRunError, SimulationError
-from jetassay.progress import Bar
+from jetassay.progress import Bar, Reporter
 from jetassay.simulation import RECIPE_FILE, Recipe, sample, simulate
 from jetassay.simulation.workers import Workers
-from jetassay.simulation.writing import content_digest
+from jetassay.simulation.writing import content_digest, read_facts
 
 SMALL = Recipe(classes=("Hqql", "Tbqq"), jets=11, files=2, seed=3)
 
@@ -25,6 +26,25 @@ SMALL = Recipe(classes=("Hqql", "Tbqq"), jets=11, files=2, seed=3)
 def two_workers(tmp_path_factory):
     folder = tmp_path_factory.mktemp("two")
     return simulate(SMALL, output=folder, workers=2)
+
+
+def cut(victim, other):
+    victim.write_bytes(victim.read_bytes()[:9000])
+
+
+def put_another_in_its_place(victim, other):
+    victim.write_bytes(other.read_bytes())
+
+
+def flip_a_value(victim, other):
+    """One byte whose change gives other jets and no error: a ROOT file has no checksum of its own."""
+    whole, before = victim.read_bytes(), content_digest(victim)
+    for position in range(2000, len(whole), 101):
+        victim.write_bytes(whole[:position] + bytes([whole[position] ^ 0x55]) + whole[position + 1 :])
+        with suppress(Exception):
+            if content_digest(victim) != before and read_facts(victim):
+                return
+    pytest.fail("no such byte was found")
 
 
 def test_files_are_named_by_class_and_number_and_hold_what_was_asked_for(two_workers):
@@ -204,3 +224,19 @@ def test_a_file_that_another_process_made_meanwhile_is_left_alone(two_workers, t
         ((_, message),) = crew.messages()
     assert message["done"]["jets"] == 6
     assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+@pytest.mark.parametrize("damage", [cut, flip_a_value, put_another_in_its_place])
+def test_a_damaged_file_of_ours_is_made_again_with_a_notice(two_workers, tmp_path, capsys, damage):
+    folder = tmp_path / "jets"
+    shutil.copytree(two_workers[0].parent, folder)
+    victim = folder / "Hqql_001.root"
+    damage(victim, folder / "Hqql_000.root")
+    assert simulate(SMALL, output=folder, workers=1, reporter=Reporter(quiet=True))[1] == victim
+    assert "it is not used, but simulated again" in " ".join(capsys.readouterr().err.split())
+    assert content_digest(victim) == content_digest(two_workers[1])
+
+
+def test_a_file_tells_the_digest_of_what_it_holds(two_workers):
+    for path in two_workers:
+        assert read_facts(path)["content"] == content_digest(path)

@@ -45,7 +45,7 @@ class StoredEmbedding:
             yield as_embedded(self.backbone, as_table(table, jets), self.shard(unit))
 
     def shard(self, unit: EmbeddingUnit) -> Shard:
-        """The embedding of one unit. Raises `StoreError` where it is gone."""
+        """The embedding of one unit."""
         compute = partial(embed_unit, self.backbone, threads=self.threads)
         return take(self.store, unit, compute=compute, reporter=self.reporter)
 
@@ -127,16 +127,14 @@ def load_tables(units: tuple[Unit[TableRecipe], ...], *, store: EmbeddingStore, 
 
 
 def take(store: EmbeddingStore, unit: Unit[R], *, compute: Callable[[Unit[R]], Shard], reporter: Reporter) -> Shard:
-    """The shard of a unit that was filled before; one that is damaged is computed again and put in its place.
-
-    Raises `StoreError` where it is gone.
-    """
+    """The shard of a unit that was filled before; one that is damaged, or gone by now, is computed again."""
     try:
         shard = store.read(unit)
+        why = f"{store.path(unit)}: removed while it was in use; it is computed again"
     except DamagedShardError as error:
-        reporter.warning(f"{error}; it is not used, but computed again")
+        shard, why = None, f"{error}; it is not used, but computed again"
+    if shard is None:
+        reporter.warning(why)
         shard = compute(unit)
         store.write(unit, shard)
-    if shard is None:
-        raise StoreError(f"{store.path(unit)}: vanished while it was in use; run the same command again")
     return shard

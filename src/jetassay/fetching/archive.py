@@ -18,6 +18,7 @@ from typing import IO, Any
 from jetassay.errors import FetchError, JetAssayError
 from jetassay.fetching.download import require_space
 from jetassay.fetching.remote import safe_name
+from jetassay.places import within
 
 _STEP = 1 << 20
 _MAX_HEADER = 1 << 20
@@ -141,9 +142,9 @@ def _require_end(archive: tarfile.TarFile, path: Path) -> None:
 def _inside(target: Path, name: str, source: Path) -> Path:
     """The place of a member. Raises `FetchError` where a link that is already there leads out of the folder."""
     place = target / name
-    place.parent.mkdir(parents=True, exist_ok=True)
-    if not place.parent.resolve().is_relative_to(target.resolve()):
+    if not within(place.parent, target):
         raise FetchError(f"{source}: refused, because {place.parent} leads out of {target}")
+    place.parent.mkdir(parents=True, exist_ok=True)
     return place
 
 

@@ -1,7 +1,8 @@
 """What of the cache no kept run needs. What one does, and what cannot be told, stays."""
 
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from jetassay.places import cache_folder, workspace
 from jetassay.progress import Reporter
 from jetassay.suite import Suite
 from jetassay.whole_files import is_leftover
+
+_LEFT = "left by a process that was killed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,29 +75,21 @@ def sort_cache(
     Raises `StoreError` where it cannot be told what a suite needs.
     """
     plans = _plans(keep, forget, reporter)
-    needed_shards = {range_free(unit.describe()) for plan in plans for part in plan.parts for unit in part.units}
-    needed_audits = {path for plan in plans for path in plan.audits}
     store, archive = default_store().root, cache_folder() / "audits"
+    linked = tuple(folder for folder in (store, archive) if folder.is_symlink())
     limit = time.time() - 3600 * min_age_h
     waste: list[Waste] = []
     needed = young = 0
-    linked = tuple(folder for folder in (store, archive) if folder.is_symlink())
-    found = [] if store in linked else [(path, _unneeded_shard(path, needed_shards)) for path in shards(store)]
-    if archive not in linked:
-        found += [(path, "" if path in needed_audits else "an audit of no kept run") for path in audits(archive)]
-    for path, why in found:
-        status = path.stat()
+    for path, why in _reasons(plans, *(folder for folder in (store, archive) if folder not in linked)):
+        status = _status(path)
+        if status is None:
+            continue
         if not why:
             needed += 1
-        elif status.st_mtime > limit:
+        elif status.st_mtime > limit and why != _LEFT:
             young += 1
         else:
             waste.append(Waste(path, status.st_size, why))
-    waste += [
-        Waste(path, path.stat().st_size, "left by a process that was killed")
-        for path in partials(cache_folder())
-        if is_leftover(path)
-    ]
     return SortedCache(
         kept_for=tuple(dict.fromkeys(plan.suite.name for plan in plans)),
         waste=tuple(waste),
@@ -103,6 +98,24 @@ def sort_cache(
         min_age_h=min_age_h,
         linked=linked,
     )
+
+
+def _reasons(plans: Sequence[SuitePlan], *folders: Path) -> Iterator[tuple[Path, str]]:
+    """Every shard and audit in `folders`, and what killed processes left, with why it can go; empty where it cannot."""
+    wanted = {range_free(unit.describe()) for plan in plans for part in plan.parts for unit in part.units}
+    needed = {path for plan in plans for path in plan.audits}
+    for folder in folders:
+        yield from ((path, _unneeded_shard(path, wanted)) for path in shards(folder))
+        yield from ((path, "" if path in needed else "an audit of no kept run") for path in audits(folder))
+    yield from ((path, _LEFT) for path in partials(cache_folder()) if is_leftover(path))
+
+
+def _status(path: Path) -> os.stat_result | None:
+    """None where somebody else has removed it meanwhile."""
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        return None
 
 
 def remove(waste: Sequence[Waste]) -> None:

@@ -38,6 +38,11 @@ def is_audit(path: Path, root: Path) -> bool:
     return bool(_AUDIT.fullmatch(path.name)) and path.parent == root
 
 
+def simulated(root: Path) -> Iterator[Path]:
+    """Files that look like simulated jets, in the folders of recipes."""
+    return (path for path in files_below(root) if path.suffix == ".root" and not is_partial(path))
+
+
 def partials(cache: Path) -> Iterator[Path]:
     """Partial forms of files anywhere in the cache: of a process that writes them now, or that was killed."""
     return (path for path in files_below(cache) if is_partial(path))

@@ -2,10 +2,13 @@
 
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from jetassay.errors import SimulationError
 from jetassay.jets.catalogue import find_dataset_card
 from jetassay.jets.dataset import DataFile, Dataset, group_of, open_dataset
+from jetassay.jets.digests import known_files
 from jetassay.jets.schema import SCHEMAS, Schema
 from jetassay.progress import Reporter
 from jetassay.steps import find_jets, simulation_recipe
@@ -21,7 +24,8 @@ Files = Mapping[str, tuple[DataFile, ...]]
 class PlannedJets:
     """A dataset, or what it will be.
 
-    missing: files that are still to be simulated; where there are any, the digests of the dataset mean nothing
+    missing: files that are still to be simulated, or again since they are damaged; where there are any, the digests of
+             the dataset mean nothing
     """
 
     dataset: Dataset
@@ -65,6 +69,17 @@ def planned_mode(
     return _simulated(recipe, f"{card.name}-{mode}", SCHEMAS[card.schema_name], only=names, reporter=reporter)
 
 
+def _is_whole(path: Path) -> bool:
+    """A damaged file is simulated again, so what is in it says nothing of the jets that a suite will have."""
+    from jetassay.simulation.writing import check_content, read_facts
+
+    try:
+        check_content(path, read_facts(path))
+    except SimulationError:
+        return False
+    return True
+
+
 def _simulated(
     recipe: "Recipe", name: str, schema: Schema, *, only: Container[str] | None = None, reporter: Reporter
 ) -> PlannedJets:
@@ -73,7 +88,8 @@ def _simulated(
     folder = default_output(recipe)
     entries = {folder / file_name(group, number): jets for group, number, jets in recipe.shards()}
     wanted = {path: jets for path, jets in entries.items() if only is None or path.name in only}
-    missing = sum(not path.is_file() for path in wanted)
+    known = known_files(list(wanted))
+    missing = sum(path not in known and not _is_whole(path) for path in wanted)
     if not missing:
         return PlannedJets(open_dataset(name, tuple(wanted), schema=schema, reporter=reporter))
     files = (DataFile(path, group_of(path), jets, f"{path.name}, not simulated yet") for path, jets in wanted.items())

@@ -1,9 +1,10 @@
-"""The suites whose results lie in the workspace, as they were run."""
+"""The suites whose results lie in the workspace or wait in its outbox, as they were run."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from pydantic import ValidationError
@@ -13,6 +14,7 @@ from jetassay.inventory.planning import SuitePlan, plan_suite
 from jetassay.places import workspace
 from jetassay.progress import Reporter
 from jetassay.suite import Suite
+from jetassay.tracking.outbox import RECORD, suite_of, waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,17 +23,30 @@ class Kept:
 
     plan:   None where it cannot be told
     reason: why not
+    folder: where the results lie; None for a suite that is only named
     """
 
     name: str
     plan: SuitePlan | None
     reason: str = ""
+    folder: Path | None = None
+
+    @property
+    def why_unknown(self) -> str:
+        """Why it is not known in full what the suite takes; empty where it is."""
+        if self.plan is None:
+            return self.reason
+        return "" if self.plan.known else "some of its jets, or of their tables, are not there or damaged too"
 
     @property
     def told(self) -> str:
-        """The suite, and the tracked runs of its results where there are any."""
+        """The suite, and where its results wait, or the tracked runs of them where there are any."""
+        if self.folder is None:
+            return self.name
+        if (self.folder / RECORD).exists():
+            return f"{self.name} (not tracked yet, in {self.folder})"
         try:
-            scores = pd.read_parquet(workspace() / "reports" / self.name / "scores.parquet", columns=["run_id"])
+            scores = pd.read_parquet(self.folder / "scores.parquet", columns=["run_id"])
         except (OSError, ValueError):
             return self.name
         runs = ", ".join(sorted(scores["run_id"].dropna().astype(str).unique()))
@@ -39,23 +54,41 @@ class Kept:
 
 
 def kept_results(*, forget: Sequence[str] = (), reporter: Reporter) -> list[Kept]:
-    """The plan of each suite with results in the workspace, in the form in which it was run.
+    """The plan of each suite with results in the workspace or its outbox, in the form in which it was run.
 
     forget: names of suites that are left out
     """
-    found = sorted((workspace() / "reports").glob("*/provenance.json"))
-    return [_kept(path, reporter) for path in found if path.parent.name not in forget]
+    plans: dict[str, SuitePlan] = {}
+    return [_kept(name, path, plans, reporter) for name, path in _results() if name not in forget]
 
 
-def _kept(path: Path, reporter: Reporter) -> Kept:
-    name = path.parent.name
+def _results() -> Iterator[tuple[str, Path]]:
+    """Each suite with the file that says how it was run."""
+    for path in sorted((workspace() / "reports").glob("*/provenance.json")):
+        yield path.parent.name, path
+    for entry in waiting():
+        yield suite_of(entry), entry / RECORD
+
+
+def _kept(name: str, path: Path, plans: dict[str, SuitePlan], reporter: Reporter) -> Kept:
+    """What is kept of one suite. plans: by what was run; those that are made are added."""
     try:
-        parameters = json.loads(path.read_text(encoding="utf-8"))["parameters"]
-        suite = Suite.model_validate({key: value for key, value in parameters.items() if key != "device"})
-        return Kept(name, plan_suite(suite, reporter=reporter))
+        parameters = _parameters(path)
+        key = json.dumps(parameters, sort_keys=True)
+        if key not in plans:
+            plans[key] = plan_suite(Suite.model_validate(parameters), reporter=reporter)
+        return Kept(name, plans[key], folder=path.parent)
     except ValidationError as error:
-        return Kept(name, None, f"{path}: written by another version ({error.error_count()} keys differ)")
-    except (OSError, ValueError, KeyError, AttributeError) as error:
-        return Kept(name, None, f"{path}: cannot be read ({error})")
+        reason = f"{path}: written by another version ({error.error_count()} keys differ)"
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        reason = f"{path}: cannot be read ({error})"
     except JetAssayError as error:
-        return Kept(name, None, str(error))
+        reason = str(error)
+    return Kept(name, None, reason, path.parent)
+
+
+def _parameters(path: Path) -> Mapping[str, Any]:
+    """The suite as it was run, from its provenance or from a record that waits."""
+    about = json.loads(path.read_text(encoding="utf-8"))
+    parameters = (about["provenance"] if path.name == RECORD else about)["parameters"]
+    return {key: value for key, value in parameters.items() if key != "device"}

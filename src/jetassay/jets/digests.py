@@ -68,6 +68,13 @@ def file_facts(paths: Sequence[Path], schema: Schema) -> Iterator[Facts]:
         _save(store, kept)
 
 
+def known_files(paths: Sequence[Path]) -> set[Path]:
+    """Those whose facts are kept: they were read before, and have not changed since by size and time of change."""
+    kept = _load(cache_folder() / "digests.json")
+    entries = {path: kept.get(str(path.resolve()), {}) for path in paths if path.is_file()}
+    return {path for path, entry in entries.items() if (entry.get("size"), entry.get("mtime_ns")) == stamp_of(path)}
+
+
 def content_facts(path: Path, schema: Schema) -> Facts:
     """Read the whole file, streamed, and hash it; raises `DataError` where it cannot be decoded.
 

@@ -9,13 +9,14 @@ random identifier; compare with `writing.content_digest`.
 import json
 import os
 import time
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from jetassay.errors import ConfigError, InterruptedRunError, SimulationError
+from jetassay.jets.digests import known_files
 from jetassay.progress import Reporter, time_text
 from jetassay.simulation.recipe import Recipe, file_name, generator_versions
 from jetassay.simulation.workers import Workers
@@ -39,8 +40,9 @@ def simulate(
     force: replace files of another recipe, which are an error otherwise
     only: names of files; make and give no others of the recipe
 
-    Files of the same recipe are kept. Raises `SimulationError` where files of another recipe are in the way, the
-    generators are missing or fail; `InterruptedRunError` on Ctrl-C, after which whole files are kept.
+    Files of the same recipe are kept, damaged ones are made again. Raises `SimulationError` where files of another
+    recipe are in the way, the generators are missing or fail; `InterruptedRunError` on Ctrl-C, after which whole files
+    are kept.
     """
     if workers is not None and workers < 1:
         raise ConfigError(f"simulation: {workers} workers; give at least 1.")
@@ -49,7 +51,7 @@ def simulate(
     tasks = _tasks(recipe, output, digest)
     paths = [Path(task["path"]) for task in tasks]
     _refuse_other_recipe(output, digest, {path.name for path in paths}, force=force)
-    kept = {path: counts for path in paths if (counts := _counts_if_ours(path, digest, force=force)) is not None}
+    kept = _kept(paths, digest, force=force, reporter=reporter)
     wanted = [path for path in paths if only is None or path.name in only]
     missing = [task for task in tasks if (path := Path(task["path"])) in wanted and path not in kept]
     there, began = len(wanted) - len(missing), time.perf_counter()
@@ -106,27 +108,54 @@ def _refuse_other_recipe(output: Path, digest: str, ours: AbstractSet[str], *, f
     note.unlink()
 
 
-def _counts_if_ours(path: Path, digest: str, *, force: bool) -> dict[str, Any] | None:
-    """The counts of a file of this recipe, None where there is none. Raises `SimulationError` for another file."""
-    if not path.exists():
-        return None
-    from jetassay.simulation.writing import read_facts  # uproot is slow to import
+def _kept(paths: Sequence[Path], digest: str, *, force: bool, reporter: Reporter) -> dict[Path, dict[str, Any]]:
+    """The counts of each file of this recipe that is there; one of ours that is damaged is removed, with a warning.
 
+    Whether a file is damaged is looked at where it was not read before or was written since. Raises `SimulationError`
+    for another file in the way.
+    """
+    from jetassay.simulation.writing import check_content, read_facts  # uproot is slow to import
+
+    noted = _noted_files(paths[0].parent, digest)
+    there = [path for path in paths if path.exists()]
+    known, kept = known_files(there), {}
+    for path in there:
+        facts: dict[str, Any] = {}
+        try:
+            facts = read_facts(path)
+            if facts["digest"] == digest and path not in known:
+                check_content(path, facts)
+        except SimulationError as error:
+            if facts or path.name in noted:
+                _discard(path, error, reporter)
+            elif not force:
+                raise
+            continue
+        if facts["digest"] == digest:
+            kept[path] = facts["counts"]
+        elif not force:
+            raise SimulationError(
+                f"{path} was simulated with another recipe or another version. Choose another folder, remove the file, "
+                "or force its replacement."
+            )
+    return kept
+
+
+def _noted_files(output: Path, digest: str) -> AbstractSet[str]:
+    """Names of the files that the folder's note lists as made by this recipe."""
     try:
-        facts = read_facts(path)
-    except SimulationError:
-        if force:
-            return None
-        raise
-    if facts["digest"] != digest:
-        if force:
-            return None
-        raise SimulationError(
-            f"{path} was simulated with another recipe or another version. Choose another folder, remove the file, "
-            "or force its replacement."
-        )
-    counts: dict[str, Any] = facts["counts"]
-    return counts
+        content = json.loads((output / RECIPE_FILE).read_text(encoding="utf-8"))
+        return set(content["files"]) if content["digest"] == digest else frozenset()
+    except (OSError, ValueError, KeyError, TypeError):
+        return frozenset()
+
+
+def _discard(path: Path, error: SimulationError, reporter: Reporter) -> None:
+    reporter.warning(f"{error}; it is not used, but simulated again")
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as failure:
+        raise SimulationError(f"{path}: damaged, and cannot be removed: {failure.strerror}") from failure
 
 
 def _make_folder(output: Path) -> None:

@@ -6,7 +6,7 @@ uproot cannot write the `std::vector` branches of the published files; the array
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,18 @@ import uproot
 
 from jetassay.errors import SimulationError
 from jetassay.simulation.generator import IntArray
+from jetassay.simulation.recipe import file_name
 from jetassay.whole_files import whole_file
 
 TREE = "tree"
 PART_PREFIX = "part_"
 AUX_PREFIX = "aux_genpart_"
+_NEEDED = ("digest", "counts", "name", "file")
 _RECORD = "jetassay_shard"
 """Beside the tree: a string with what the file holds, as JSON."""
+
+CONTENT = "content"
+"""Fact of a file: the digest of its jets when they were written."""
 
 Columns = Mapping[str, np.ndarray[Any, Any]]
 
@@ -80,17 +85,36 @@ def write(path: Path, table: JetTable, *, facts: Mapping[str, Any]) -> None:
             TREE, types, counter_name=lambda name: f"n{name}", field_name=lambda outer, inner: f"{outer}_{inner}"
         )
         file[TREE].extend(content)
-        file[_RECORD] = json.dumps(dict(facts), sort_keys=True)
+        file[_RECORD] = json.dumps({**facts, CONTENT: _digest(_branches(table))}, sort_keys=True)
 
 
 def read_facts(path: Path) -> dict[str, Any]:
-    """What `write` noted beside the tree. Raises `SimulationError` for a file it did not write."""
+    """What `write` noted beside the tree. Raises `SimulationError` for a file it did not write, or that is damaged."""
     try:
         with uproot.open(path) as file:
-            facts: dict[str, Any] = json.loads(str(file[_RECORD]))
-    except (OSError, KeyError, ValueError, uproot.exceptions.KeyInFileError) as error:
-        raise SimulationError(f"{path} is not a file of simulated jets: {type(error).__name__}.") from error
+            found = json.loads(str(file[_RECORD]))
+            facts: dict[str, Any] = {**found, **{key: found[key] for key in _NEEDED}}
+    except Exception as error:  # uproot raises whatever its parser meets in broken bytes
+        raise SimulationError(f"{path} is not a file of simulated jets ({type(error).__name__})") from error
     return facts
+
+
+def check_content(path: Path, facts: Mapping[str, Any]) -> None:
+    """Read all jets and hold them against `facts`, and those against the file's name.
+
+    Files of earlier versions tell no digest of their content, and pass. Raises `SimulationError` where jets are not
+    those that were written, or those of another file of the recipe.
+    """
+    if file_name(facts["name"], facts["file"]) != path.name:
+        raise SimulationError(f"{path}: holds the jets of {file_name(facts['name'], facts['file'])}")
+    if facts.get(CONTENT) is None:
+        return
+    try:
+        found = content_digest(path)
+    except Exception as error:  # likewise
+        raise SimulationError(f"{path}: its jets cannot be read ({type(error).__name__})") from error
+    if found != facts[CONTENT]:
+        raise SimulationError(f"{path}: does not hold the jets that were written")
 
 
 def content_digest(path: Path) -> str:
@@ -99,12 +123,25 @@ def content_digest(path: Path) -> str:
     Two files of the same recipe have the same digest, though their bytes differ: a ROOT file holds the time of its
     writing and a random identifier.
     """
-    digest = hashlib.sha256()
     with uproot.open(path) as file:
         tree = file[TREE]
-        for name in sorted(tree.keys()):
-            column = tree[name].array(library="ak")
-            flat = ak.to_numpy(ak.flatten(column, axis=None))
-            digest.update(f"{name}:{flat.dtype.str}:{len(flat)}\n".encode())
-            digest.update(np.ascontiguousarray(flat).tobytes())
+        return _digest(
+            (name, ak.to_numpy(ak.flatten(tree[name].array(library="ak"), axis=None))) for name in sorted(tree.keys())
+        )
+
+
+def _branches(table: JetTable) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
+    """As a reader finds them: flat, by name, with the counters that uproot adds."""
+    found = dict(table.jets)
+    for prefix, (sizes, columns) in table.ragged.items():
+        found |= {f"{prefix}{name}": column for name, column in columns.items()}
+        found[f"n{prefix.rstrip('_')}"] = sizes.astype(np.int32)
+    return iter(sorted(found.items()))
+
+
+def _digest(branches: Iterable[tuple[str, np.ndarray[Any, Any]]]) -> str:
+    digest = hashlib.sha256()
+    for name, flat in branches:
+        digest.update(f"{name}:{flat.dtype.str}:{len(flat)}\n".encode())
+        digest.update(np.ascontiguousarray(flat).tobytes())
     return digest.hexdigest()

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from jetassay.tracking.runs import Recorded
 
 VERSION = 1
-_RECORD = "record.json"
+RECORD = "record.json"
 _SCORES = "scores.parquet"
 _FILES = "files"
 _ENTRY = re.compile(r"-[0-9a-f]{12}$")
@@ -46,9 +46,14 @@ def outbox() -> Path:
     return workspace() / "outbox"
 
 
+def suite_of(entry: Path) -> str:
+    """The suite whose result waits there."""
+    return _ENTRY.sub("", entry.name)
+
+
 def waiting() -> list[Path]:
     """Entries that are complete, by name."""
-    return sorted(path.parent for path in outbox().glob(f"*/{_RECORD}") if not is_partial(path.parent))
+    return sorted(path.parent for path in outbox().glob(f"*/{RECORD}") if not is_partial(path.parent))
 
 
 def keep(record: SuiteRecord, *, run_id: str = "") -> Path:
@@ -60,7 +65,7 @@ def keep(record: SuiteRecord, *, run_id: str = "") -> Path:
     digest = result_digest(record.frame, {"suite_id": record.suite_id})
     entry = outbox() / f"{record.suite}-{digest[:12]}"
     tidy()
-    if (entry / _RECORD).exists():
+    if (entry / RECORD).exists():
         return entry
     with whole_folder(entry) as folder:
         _write(folder, record, run_id)
@@ -71,7 +76,7 @@ def tidy() -> None:
     """Remove what processes left that were killed while they wrote or sent an entry."""
     remove_leftovers(outbox())
     for folder in outbox().glob("*/"):
-        if _ENTRY.search(folder.name) and not (folder / _RECORD).exists():
+        if _ENTRY.search(folder.name) and not (folder / RECORD).exists():
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -94,7 +99,7 @@ def _write(entry: Path, record: SuiteRecord, run_id: str) -> None:
             {**asdict(each), "artifacts": [files[path] for path in each.artifacts]} for each in record.backbones
         ],
     }
-    with whole_file(entry / _RECORD) as path:
+    with whole_file(entry / RECORD) as path:
         path.write_text(json.dumps(about, indent=1, default=str) + "\n", encoding="utf-8")
 
 
@@ -111,7 +116,7 @@ def send(*, reporter: Reporter) -> Sent:
     if not waiting():
         return sent
     with _alone():
-        entries = sorted(waiting(), key=lambda entry: (entry / _RECORD).stat().st_mtime_ns)
+        entries = sorted(waiting(), key=lambda entry: (entry / RECORD).stat().st_mtime_ns)
         for done, entry in enumerate(entries):
             try:
                 record, run_id = load(entry)
@@ -122,7 +127,7 @@ def send(*, reporter: Reporter) -> Sent:
                 recorded = record_suite(record, reporter=reporter, run_id=run_id)
             except TrackingError as error:
                 raise TrackingError(f"{error} {len(entries) - done} result(s) stay in {outbox()}.") from error
-            (entry / _RECORD).unlink()
+            (entry / RECORD).unlink()
             shutil.rmtree(entry, ignore_errors=True)  # what remains, `tidy` takes
             sent.recorded.append((record, recorded))
     return sent
@@ -131,7 +136,7 @@ def send(*, reporter: Reporter) -> Sent:
 def load(entry: Path) -> tuple[SuiteRecord, str]:
     """The record of an entry, and the id of the run opened for it. Raises `TrackingError` where it is damaged."""
     try:
-        about: dict[str, Any] = json.loads((entry / _RECORD).read_text(encoding="utf-8"))
+        about: dict[str, Any] = json.loads((entry / RECORD).read_text(encoding="utf-8"))
         if about["version"] != VERSION:
             raise TrackingError(f"{entry}: kept by another version ({about['version']}, this one reads {VERSION})")
         backbones = tuple(
