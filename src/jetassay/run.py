@@ -101,6 +101,7 @@ def run_suite(suite: Suite, *, device: str = "cpu", reporter: Reporter) -> Suite
             require_plausible(scored.scores)
             with clock("tracking"):
                 links, results, untracked = track(opened, results, sound, embedded, identity, reporter=reporter)
+                page = results.draw()  # now that each number has its run; figures are those from above
     reporter.line(clock.text())
     links = {"report": str(page.path), "scores": str(results.folder / "scores.csv"), **links}
     problems = scored.problems + page.gaps + untracked

@@ -139,4 +139,4 @@ def test_confusion_is_in_percent_of_the_true_class():
     assert table.cells.loc["alpha", "accuracy"] == "0.700(10)"
     (figure,) = drawn(section)
     texts = [[text.get_text() for text in axes.texts] for axes in figure.axes if axes.get_visible()]
-    assert texts == [["90", "10", "", "100"]] * 2
+    assert texts == [["90", "10", "100"]] * 2

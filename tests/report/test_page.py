@@ -165,3 +165,19 @@ def test_a_section_that_fails_is_named_and_costs_no_other(frame, tmp_path, monke
     assert "KeyError: 'edges'" in gap
     text = page.path.read_text()
     assert text.index("Not drawn") < text.index(escape(gap)) < text.index("linear probe</h2>")
+
+
+def test_every_number_leads_to_its_run_and_to_what_it_depends_on(frame, tmp_path):
+    tracked = frame.assign(run_id=frame["backbone"].map({"alpha": "run-1", "beta-long-name": "run-2"}))
+    content = content_of(tracked, provenance={"data": {"dataset": "sim"}}, roles={"alpha": "control"})
+    text = write_page(content, title="A page", folder=tmp_path).path.read_text()
+    leaderboard, provenance = (text.split(title)[1].split("</table>")[0] for title in ("<table>", ">Provenance</h2>"))
+    for name, run in (("alpha", "run-1"), ("beta-long-name", "run-2")):
+        anchor = leaderboard.split(f">{name}</a>")[0].rpartition('"#')[2].removesuffix('"')
+        row = provenance.split(f"<tr id={anchor}>")[1].split("</tr>")[0]
+        assert [row.split("<td>")[k].removesuffix("</td>") for k in (1, 2, 4)] == [name, run, "d"]
+
+
+def test_without_provenance_names_lead_nowhere(frame, tmp_path):
+    text = write_page(content_of(frame), title="A page", folder=tmp_path).path.read_text()
+    assert "#backbone-" not in text

@@ -64,10 +64,16 @@ class Content:
         return CONTROLS if self.is_control(backbone) else TRAINED
 
     def grouped(self, cells: pd.DataFrame, corner: str, **options: Any) -> "Table":
-        """A table with backbones down, trained ones before controls and floors."""
+        """A table with backbones down, trained ones before controls and floors; names lead to what they depend on."""
         headings = (TRAINED, CONTROLS, UNRANKED)
         names = sorted(cells.index, key=lambda name: headings.index(self.group(name)))
-        return Table(cells.loc[names], corner, groups={name: self.group(name) for name in names}, **options)
+        groups = {name: self.group(name) for name in names}
+        return Table(cells.loc[names], corner, groups=groups, links=self.anchors, **options)
+
+    @property
+    def anchors(self) -> dict[str, str]:
+        """Backbone -> where the page says which run its numbers are of and what they depend on, where it does."""
+        return {name: f"backbone-{k + 1}" for k, name in enumerate(self.backbones)} if self.provenance else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +92,7 @@ class Table:
     corner: what the rows are; title: a line above; groups: row name -> heading that it stands under, in the rows' order
     kind:   numbers stand right and do not wrap; text stands left and wraps; marks do so in small narrow columns
     folded: shown on a click; for what few readers need
+    links:  row name -> what its name leads to on the page; anchors: row name -> where such links lead
     """
 
     cells: pd.DataFrame
@@ -94,6 +101,8 @@ class Table:
     groups: Mapping[str, str] = field(default_factory=dict)
     kind: Literal["numbers", "text", "marks"] = "numbers"
     folded: bool = False
+    links: Mapping[str, str] = field(default_factory=dict)
+    anchors: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,7 +146,9 @@ def _table(table: Table) -> str:
             opened = "" if len(bodies) == 1 else "</tbody><tbody>"
             bodies.append(f"{opened}<tr class=group><td colspan={1 + len(row)}>{html.escape(group)}</td></tr>")
             above = group
-        bodies.append(f"<tr>{''.join(_cell(str(cell)) for cell in (name, *row))}</tr>")
+        anchor = f" id={table.anchors[name]}" if name in table.anchors else ""
+        first = _link(str(name), table.links[name]) if name in table.links else _cell(str(name))
+        bodies.append(f"<tr{anchor}>{first}{''.join(_cell(str(cell)) for cell in row)}</tr>")
     caption = f"<caption>{html.escape(table.title)}</caption>" if table.title and not table.folded else ""
     inside = f"{caption}<thead><tr>{head}</tr></thead>{''.join(bodies)}</tbody>"
     body = f'<div class="scroll {table.kind}"><table>{inside}</table></div>'
@@ -155,6 +157,10 @@ def _table(table: Table) -> str:
 
 def _folded(title: str, body: str) -> str:
     return f"<details><summary>{html.escape(title)}</summary>{body}</details>"
+
+
+def _link(text: str, anchor: str) -> str:
+    return f'<td><a href="#{anchor}">{html.escape(text)}</a></td>'
 
 
 def _cell(text: str) -> str:

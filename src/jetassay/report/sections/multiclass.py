@@ -36,21 +36,27 @@ def confusion_figure(counts: pd.DataFrame) -> "Drawing":
     counts: columns backbone, true, predicted, n
     """
     import matplotlib.pyplot as plt
-    import seaborn as sns
 
     backbones = list(dict.fromkeys(counts["backbone"]))
     columns = min(_COLUMNS, len(backbones))
     rows = -(-len(backbones) // columns)
     size = WIDTH * columns / _COLUMNS, 4.6 * rows
-    figure, grid = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
+    figure, grid = plt.subplots(rows, columns, figsize=size, squeeze=False)
+    figure.subplots_adjust(left=0.7 / size[0], right=0.99, bottom=0.9 / size[1], top=1 - 0.3 / size[1], hspace=0.36)
     for unused in grid.flat[len(backbones) :]:
         unused.set_visible(False)
     for axes, backbone in zip(grid.flat, backbones, strict=False):
         shares = percent(counts[counts["backbone"] == backbone])
-        sns.heatmap(shares, vmin=0, vmax=100, cmap="cividis", annot=_text(shares), fmt="", square=True, ax=axes,
-                    cbar=False, annot_kws={"size": 8})  # fmt: skip
-        axes.set_xticklabels([jet_class(name).tex for name in shares.columns], rotation=50, ha="right", fontsize=8)
-        axes.set_yticklabels([jet_class(name).tex for name in shares.index], rotation=0, fontsize=8)
+        values = shares.to_numpy()
+        axes.imshow(values, vmin=0, vmax=100, cmap="cividis")
+        for row, column in np.argwhere(values >= 0.5):  # what is no percent stays empty
+            value = values[row, column]
+            colour = "black" if value > 60 else "white"
+            axes.text(column, row, f"{np.floor(value + 0.5):.0f}", color=colour, ha="center", va="center", fontsize=8)
+        names = [jet_class(name).tex for name in shares.columns]
+        axes.set_xticks(range(len(names)), names, rotation=50, ha="right", rotation_mode="anchor", fontsize=8)
+        axes.set_yticks(range(len(names)), names, fontsize=8)
+        axes.tick_params(length=0)
         axes.set(xlabel="predicted", ylabel="true")
         axes.set_title(backbone, fontsize=10)
     return figure
@@ -62,9 +68,3 @@ def percent(counts: pd.DataFrame) -> pd.DataFrame:
     names = in_order(table.index)
     table = table.loc[names, names]
     return 100 * table.div(table.sum(axis=1), axis=0)
-
-
-def _text(shares: pd.DataFrame) -> "np.ndarray[tuple[int, ...], np.dtype[np.object_]]":
-    """Whole percents; nothing below one half."""
-    values = shares.to_numpy()
-    return np.where(values < 0.5, "", np.char.mod("%d", np.floor(values + 0.5).astype(np.int64))).astype(object)

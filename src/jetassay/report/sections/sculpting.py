@@ -73,7 +73,7 @@ def mass_figure(table: pd.DataFrame, *, style: dict[str, tuple[str, str]]) -> "D
         for number, backbone in enumerate(backbones):
             chosen = table[(table["signal"] == signal) & (table["backbone"] == backbone)].sort_values("mass_low")
             if len(chosen):
-                _draw_mass(main, below, chosen, colour=style[backbone][0], first=number == 0)
+                _draw_mass(main, below, chosen, style=style[backbone], number=number)
         main.set_title(jet_class(signal).tex, fontsize=10, loc="left", pad=3)
         main.tick_params(labelbottom=False)
         main.set_ylim(bottom=0)
@@ -88,17 +88,20 @@ def mass_figure(table: pd.DataFrame, *, style: dict[str, tuple[str, str]]) -> "D
     return figure
 
 
-def _draw_mass(main: "Axes", below: "Axes", rows: pd.DataFrame, *, colour: str, first: bool) -> None:
+def _draw_mass(main: "Axes", below: "Axes", rows: pd.DataFrame, *, style: tuple[str, str], number: int) -> None:
+    """One histogram with its ratio; markers on every fourth bin, other bins for each, tell it apart without colour."""
+    colour, marker = style
     low, high, before, after = numbers(rows, "mass_low", "mass_high", "before", "after")
     edges, width = np.append(low, high[-1]), high - low
-    if first:
+    if number == 0:
         main.stairs(before / width, edges, fill=True, color="0.85")
     main.stairs(after / width, edges, color=colour, linewidth=1)
     ratio = np.where(after > 0, after / np.where(before > 0, before, 1), np.nan)
     centre = (edges[1:] + edges[:-1]) / 2
     n_after = rows["n_after"].to_numpy()
     error = np.where(n_after > 0, ratio / np.sqrt(np.maximum(n_after, 1)), np.nan)
-    below.plot(centre, ratio, ".", color=colour, markersize=3)
+    main.plot(centre[number % 4 :: 4], (after / width)[number % 4 :: 4], marker, color=colour, markersize=3.5)
+    below.plot(centre, ratio, marker, color=colour, markersize=2.5)
     below.vlines(centre, ratio - error, ratio + error, color=colour, linewidth=0.7)
 
 
