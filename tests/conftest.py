@@ -1,5 +1,7 @@
 """What tests of several stages share: tiny untrained cards and a small simulated sample, in temporary folders."""
 
+from io import BytesIO
+
 import pytest
 from hypothesis import settings
 
@@ -66,8 +68,25 @@ def home_maker():
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
-    """A temporary place for everything that jetassay writes, with the cards tiny-1 and tiny-2."""
+    """A temporary place for everything that jetassay writes, with the cards tiny-1 and tiny-2.
+
+    Figures of pages are made, and not rendered, which takes longer than the suites; `shared_home` renders them.
+    """
+    monkeypatch.setattr("jetassay.report.gaps.picture", not_rendered)
     return make_home(tmp_path, monkeypatch)
+
+
+def not_rendered(figure):
+    """One white pixel in place of a figure."""
+    from matplotlib import pyplot as plt
+    from PIL import Image
+
+    from jetassay.report.pictures import Picture
+
+    plt.close(figure)
+    pixel = BytesIO()
+    Image.new("L", (1, 1), 255).save(pixel, format="png")
+    return Picture(pixel.getvalue())
 
 
 @pytest.fixture(scope="module")

@@ -174,7 +174,7 @@ def _heat(
     for (row, column), value in np.ndenumerate(values):
         if math.isfinite(value):
             text = f"{value:.2f}".replace("-0.00", "0.00")
-            colour = "black" if value > 0.6 * top else "white"
+            colour = "black" if value > 0.5 * top else "white"
             axes.text(column, row, text, ha="center", va="center", fontsize=size, color=colour)
     for spine in axes.spines.values():
         spine.set_visible(False)

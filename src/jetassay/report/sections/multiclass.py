@@ -51,7 +51,7 @@ def confusion_figure(counts: pd.DataFrame) -> "Drawing":
         axes.imshow(values, vmin=0, vmax=100, cmap="cividis")
         for row, column in np.argwhere(values >= 0.5):  # what is no percent stays empty
             value = values[row, column]
-            colour = "black" if value > 60 else "white"
+            colour = "black" if value > 50 else "white"
             axes.text(column, row, f"{np.floor(value + 0.5):.0f}", color=colour, ha="center", va="center", fontsize=8)
         names = [jet_class(name).tex for name in shares.columns]
         axes.set_xticks(range(len(names)), names, rotation=50, ha="right", rotation_mode="anchor", fontsize=8)
