@@ -1,12 +1,14 @@
 """The whole path on a few simulated jets: from files to the report, twice, and with things missing."""
 
 from dataclasses import replace
+from io import StringIO
 
 import awkward as ak
 import numpy as np
 import pandas as pd
 import pytest
 import uproot
+from rich.console import Console
 
 from jetassay.errors import ConfigError, DataError, InterruptedRunError, LeakageError, NotFiniteError, WeightsError
 from jetassay.progress import Reporter
@@ -115,15 +117,22 @@ def test_the_summary_shows_table_and_places(shared_home, outcome):
     assert "jetassay ui" not in by_server.summary(width=80)  # the server has its own pages
 
 
-def test_a_second_run_computes_no_embedding_and_gives_the_same_numbers(shared_home, jets_folder, outcome, monkeypatch):
-    from jetassay.embeddings import datasets
+@pytest.fixture(scope="module")
+def again(shared_home, jets_folder, outcome):
+    """The same suite a second time, where no embedding may be computed, and what it said."""
 
     def forbidden(*_args, **_kwargs):
         raise AssertionError("an embedding was computed again")
 
-    monkeypatch.setattr(datasets, "embed_together", forbidden)
-    again = run_suite(suite_on(jets_folder), reporter=Reporter(quiet=True))
-    steady = [frame[frame["task"] != "throughput"] for frame in (outcome.results.frame, again.results.frame)]
+    said = StringIO()
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr("jetassay.embeddings.datasets.embed_together", forbidden)
+        console = Console(file=said, soft_wrap=True, highlight=False)
+        return run_suite(suite_on(jets_folder), reporter=Reporter(console=console)), said
+
+
+def test_a_second_run_computes_no_embedding_and_gives_the_same_numbers(outcome, again):
+    steady = [each.results.frame.query("task != 'throughput'") for each in (outcome, again[0])]
     pd.testing.assert_frame_equal(*steady)
 
 
@@ -135,22 +144,23 @@ def test_a_second_run_computes_no_embedding_and_gives_the_same_numbers(shared_ho
         ("embed_usable", "It was at: embeddings, .* every shard of embeddings that is whole"),
         ("score_all", "It was at: scores, .* scores are computed again"),
         ("show_jets", "It was at: jets to look at, .* and audits; scores are computed again"),
-        ("track", "It was at: tracking, .* scores and report in reports/mine"),
+        ("track", "It was at: tracking, .* scores and report in reports/stopped"),
     ],
 )
 def test_ctrl_c_says_what_is_kept_and_how_to_go_on(shared_home, jets_folder, outcome, monkeypatch, step, told):
+    few = {"backbones": ["jet-observables"], "zero_shot": None, "similarity": None, "throughput": None, "audit": False}
+
     def stopped(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(f"jetassay.run.{step}", stopped)
     with pytest.raises(InterruptedRunError, match=f"stopped by Ctrl-C. {told}.*The same command goes on") as caught:
-        run_suite(suite_on(jets_folder), reporter=Reporter(quiet=True))
+        run_suite(suite_on(jets_folder, name="stopped", **few), reporter=Reporter(quiet=True))
     assert isinstance(caught.value.__cause__, KeyboardInterrupt)  # which makes the exit code 130
 
 
-def test_every_stage_says_what_it_computed_or_took_from_the_store(shared_home, jets_folder, outcome, capsys):
-    run_suite(suite_on(jets_folder), reporter=Reporter())
-    said = capsys.readouterr().err
+def test_every_stage_says_what_it_computed_or_took_from_the_store(again):
+    said = again[1].getvalue()
     for line in (
         "backbones: tiny-1, tiny-2, jet-observables, tiny-1@mean-block-1\n",
         "jets: jetclass, 144 entries in 6 files\n",
@@ -183,6 +193,7 @@ def test_a_backbone_that_gives_nan_costs_no_other_score(home, jets_folder, monke
         "robustness": {"perturbations": ["drop=0.1"], "jets": 8},
         "layers": {"jets": 8},
         "audit": False,
+        "throughput": None,
     }
     found = run_suite(suite_on(jets_folder, backbones=names, **tables), reporter=Reporter(quiet=True))
     assert "tiny-2: backbone 'tiny-2' gives NaN" in found.problems

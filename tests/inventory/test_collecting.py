@@ -183,6 +183,7 @@ def test_the_command_shows_first_and_removes_when_told(used, workspace):
     shown = CliRunner().invoke(app, ["gc", "--min-age", "0", "--quiet"])
     assert shown.exit_code == 0, shown.output
     assert "could be freed; --delete does it" in shown.stdout
+    assert f"kept: nothing for a suite (results in {workspace}, and --keep)" in shown.stdout
     assert files(cache) == before
     refused = CliRunner().invoke(app, ["gc", "--min-age", "0", "--delete", "--quiet"])
     assert refused.exit_code == 1

@@ -55,8 +55,8 @@ class SortedCache:
         done = "removed" if deleted else "not needed"
         lines = [f"{done}: {each.path} ({size_text(each.size)}, {each.why})" for each in self.waste]
         lines += [f"left alone: {path} is a link" for path in self.linked]
-        names = ", ".join(self.kept_for) or "none"
-        lines += [f"kept: {self.needed} files that {names} need (results in {workspace()}, and --keep)"]
+        owners = f"{self.needed} files that {', '.join(self.kept_for)} need" if self.kept_for else "nothing for a suite"
+        lines += [f"kept: {owners} (results in {workspace()}, and --keep)"]
         if self.young:
             lines += [f"kept: {self.young} files younger than {self.min_age_h:g} h; --min-age 0 counts them too"]
         freed = "freed" if deleted else "could be freed; --delete does it"
