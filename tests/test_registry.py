@@ -22,6 +22,8 @@ def test_a_name_bound_twice_raises_and_names_both_origins():
 def test_an_unknown_name_raises_with_the_nearest_match():
     with pytest.raises(UnknownNameError, match="Did you mean 'sophon'"):
         registry_of(sophon=1, part=2)["sofon"]
+    with pytest.raises(UnknownNameError, match=r"There is no thing 'nothing'\. Known: part, sophon"):
+        registry_of(sophon=1, part=2)["nothing"]
 
 
 def test_values_are_made_once_and_only_when_asked_for():

@@ -48,7 +48,7 @@ def test_an_unknown_suite_suggests_the_nearest():
     ("change", "message"),
     [
         (("train = 1", "train = 0"), "split.train"),
-        (('title = "Mine"', 'titel = "Mine"'), "titel: Extra inputs"),
+        (('title = "Mine"', 'titel = "Mine"'), r"titel: Extra inputs are not permitted; did you mean 'title'\?"),
         (('["mlp"]', '["mlp", "mlp"]'), "listed twice: mlp"),
         (('name = "mine"', 'name = "yours"'), "make them equal"),
         (("[split]", "[split"), "not valid TOML"),

@@ -1,10 +1,12 @@
 """Records read from TOML: frozen, every unknown key an error, every problem of a file named at once."""
 
 import tomllib
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
 from jetassay.errors import ConfigError
 
@@ -33,8 +35,15 @@ def parse_record(table: dict[str, Any], kind: type[R], *, path: Path) -> R:
     try:
         return kind.model_validate(table)
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in each['loc']) or kind.__name__.lower()}: {each['msg']}"
-            for each in error.errors()
-        )
+        problems = "; ".join(_told(each, kind) for each in error.errors())
         raise ConfigError(f"{path}: {problems}") from error
+
+
+def _told(problem: ErrorDetails, kind: type[Record]) -> str:
+    """Where and what; of an unknown key of the whole record, the one that was meant."""
+    place = problem["loc"]
+    near: list[str] = []
+    if problem["type"] == "extra_forbidden" and len(place) == 1:
+        near = get_close_matches(str(place[0]), kind.model_fields, n=1)
+    meant = f"; did you mean '{near[0]}'?" if near else ""
+    return f"{'.'.join(str(part) for part in place) or kind.__name__.lower()}: {problem['msg']}{meant}"

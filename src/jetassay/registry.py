@@ -53,7 +53,7 @@ class Registry(Mapping[str, T], Generic[T]):
     def __getitem__(self, name: str) -> T:
         self._scan_plugins()
         if name not in self._makers:
-            near = difflib.get_close_matches(name, self._makers, n=1, cutoff=0.4)
+            near = difflib.get_close_matches(name, self._makers, n=1)
             hint = f" Did you mean '{near[0]}'?" if near else ""
             known = ", ".join(sorted(self._makers)) or "none"
             raise UnknownNameError(f"There is no {self.kind} '{name}'.{hint} Known: {known}.")
