@@ -1,5 +1,7 @@
 """Sections on bins, sculpting, calibration and content: drawn from scores and tables alone, absent without them."""
 
+from itertools import pairwise
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -181,7 +183,7 @@ def test_where_nothing_is_trained_everything_is_drawn(made):
     assert len(trained(controls, made)) == len(controls)
 
 
-@pytest.mark.parametrize(("low", "high", "expected"), [(3, 60, {"5", "10", "20", "50"}), (1, 1e5, {"10", "1000"})])
+@pytest.mark.parametrize(("low", "high", "expected"), [(3, 60, {"5", "10", "20", "50"}), (1, 1e5, {"100", "10000"})])
 def test_log_axes_say_readable_numbers(low, high, expected):
     figure, (axes,) = panels(["Hbb"])
     axes.plot([low, high], [1, 2])
@@ -191,3 +193,16 @@ def test_log_axes_say_readable_numbers(low, high, expected):
     plt.close(figure)
     assert expected <= shown
     assert not any("^" in each for each in shown)
+
+
+@pytest.mark.parametrize("high", [1e3, 1e4, 2e5, 1e6, 1e9])
+def test_numbers_of_a_log_axis_stand_apart(high):
+    figure, grid = panels(["Hbb", "Hcc", "Hgg"])
+    grid[0].plot([1, high], [1, 2])
+    log_axis(grid[0].xaxis)
+    figure.canvas.draw()
+    inside = [each for each in grid[0].get_xticklabels() if 1 <= each.get_position()[0] <= high]
+    ends = [(box.x0, box.x1) for box in (each.get_window_extent() for each in inside)]
+    plt.close(figure)
+    assert len(ends) >= 2
+    assert all(left[1] < right[0] for left, right in pairwise(ends))

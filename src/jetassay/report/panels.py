@@ -114,6 +114,6 @@ def log_axis(axis: "Axis") -> None:
     set_scale = axis.axes.set_xscale if axis is axis.axes.xaxis else axis.axes.set_yscale
     set_scale("log")
     low, high = axis.get_view_interval()
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)) if high / low < 300 else LogLocator(numticks=6))
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)) if high / low < 300 else LogLocator(numticks=5))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_locator(NullLocator())
