@@ -67,12 +67,17 @@ def home_maker():
 
 
 @pytest.fixture
-def home(tmp_path, monkeypatch):
+def unrendered(monkeypatch):
+    """Figures of pages are made, and one white pixel stands for each: rendering takes longer than most of a test."""
+    monkeypatch.setattr("jetassay.report.gaps.picture", not_rendered)
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch, unrendered):
     """A temporary place for everything that jetassay writes, with the cards tiny-1 and tiny-2.
 
-    Figures of pages are made, and not rendered, which takes longer than the suites; `shared_home` renders them.
+    Figures are not rendered; those of suites in `shared_home` are.
     """
-    monkeypatch.setattr("jetassay.report.gaps.picture", not_rendered)
     return make_home(tmp_path, monkeypatch)
 
 

@@ -102,7 +102,7 @@ def test_a_dataset_is_seen_by_name_or_by_content():
     assert seen_in_training(backbone_cards()["part-mini-untrained"], dataset="jetclass", digest="0") is None
 
 
-def test_backbones_that_have_seen_the_jets_are_marked_wherever_numbers_are_shown(results):
+def test_backbones_that_have_seen_the_jets_are_marked_wherever_numbers_are_shown(results, unrendered):
     assert "part-mini (seen in training)" in results.table(width=200)
     assert "part-mini (seen in training)" in results.markdown()
     assert "part-mini (seen in training)" in results.draw().path.read_text()

@@ -35,7 +35,7 @@ def line():
     return figure
 
 
-def test_the_list_of_contents_leads_to_every_section_in_order(frame, tmp_path):
+def test_the_list_of_contents_leads_to_every_section_in_order(frame, tmp_path, unrendered):
     content = content_of(frame, protocol="Linear probe, version 1.")
     text = write_page(content, title="A page", folder=tmp_path).path.read_text()
     shown = [escape(each.title) for each in sections(content)]
@@ -80,7 +80,7 @@ def test_a_failed_check_is_red_and_text_cannot_be_markup(tmp_path, monkeypatch):
     assert not any(tag in body for tag in ("<b>", "<i>", "<u>", "<script>"))
 
 
-def test_the_policy_names_the_pages_own_style_and_script_and_allows_nothing_else(frame, tmp_path):
+def test_the_policy_names_the_pages_own_style_and_script_and_allows_nothing_else(frame, tmp_path, unrendered):
     text = write_page(content_of(frame), title="A page", folder=tmp_path).path.read_text()
     policy = text.split('http-equiv=Content-Security-Policy content="')[1].split('"')[0]
     for tag in ("style", "script"):
@@ -92,7 +92,7 @@ def test_the_policy_names_the_pages_own_style_and_script_and_allows_nothing_else
     assert not any(word in text for word in ("http://", "https://", " style=", " onclick="))
 
 
-def test_each_group_of_rows_is_a_body_of_its_own(frame, tmp_path):
+def test_each_group_of_rows_is_a_body_of_its_own(frame, tmp_path, unrendered):
     text = write_page(content_of(frame, roles={"alpha": "control"}), title="A page", folder=tmp_path).path.read_text()
     table = text.split("<table>")[1].split("</table>")[0]
     assert [part.count("<tr>") for part in table.split("<tbody>")[1:]] == [1, 1]
@@ -155,7 +155,7 @@ def test_a_figure_that_fails_is_named_and_costs_no_other(tmp_path, monkeypatch):
     assert plt.get_fignums() == before
 
 
-def test_a_section_that_fails_is_named_and_costs_no_other(frame, tmp_path, monkeypatch):
+def test_a_section_that_fails_is_named_and_costs_no_other(frame, tmp_path, unrendered, monkeypatch):
     def bins(content):
         raise KeyError("edges")
 
@@ -167,7 +167,7 @@ def test_a_section_that_fails_is_named_and_costs_no_other(frame, tmp_path, monke
     assert text.index("Not drawn") < text.index(escape(gap)) < text.index("linear probe</h2>")
 
 
-def test_every_number_leads_to_its_run_and_to_what_it_depends_on(frame, tmp_path):
+def test_every_number_leads_to_its_run_and_to_what_it_depends_on(frame, tmp_path, unrendered):
     tracked = frame.assign(run_id=frame["backbone"].map({"alpha": "run-1", "beta-long-name": "run-2"}))
     content = content_of(tracked, provenance={"data": {"dataset": "sim"}}, roles={"alpha": "control"})
     text = write_page(content, title="A page", folder=tmp_path).path.read_text()
@@ -178,6 +178,6 @@ def test_every_number_leads_to_its_run_and_to_what_it_depends_on(frame, tmp_path
         assert [row.split("<td>")[k].removesuffix("</td>") for k in (1, 2, 4)] == [name, run, "d"]
 
 
-def test_without_provenance_names_lead_nowhere(frame, tmp_path):
+def test_without_provenance_names_lead_nowhere(frame, tmp_path, unrendered):
     text = write_page(content_of(frame), title="A page", folder=tmp_path).path.read_text()
     assert "#backbone-" not in text

@@ -69,7 +69,7 @@ def test_the_page_is_self_contained(saved):
     assert "http" not in text.split("</style>")[1].replace("data:image", "")
 
 
-def test_the_page_names_the_dataset_first_and_provenance_wraps(saved):
+def test_the_page_names_the_dataset_first_and_provenance_wraps(saved, unrendered):
     text = replace(saved, provenance={"data": {"dataset": "jetclass"}, "created": "today"}).draw().path.read_text()
     assert "jets of jetclass, run at today" in text
     assert '<div class="scroll text"><table><thead><tr><th scope=col>what</th><th scope=col>value</th>' in text
