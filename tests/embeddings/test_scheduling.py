@@ -1,6 +1,8 @@
 """Units of work on processes: the same bits in any order; what cannot be used is set aside and costs no other."""
 
 import random
+import signal
+import sys
 
 import numpy as np
 import pytest
@@ -176,3 +178,11 @@ def test_a_machine_without_the_batch_system_is_told_apart(system, monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(ClusterError, match="run this where jobs are submitted"):
         clusters.submit_workers(system, 1)
+
+
+def test_ctrl_c_stays_ours_where_jobs_are_submitted(monkeypatch):
+    for name in [name for name in sys.modules if name.partition(".")[0] == "dask_jobqueue"]:
+        monkeypatch.delitem(sys.modules, name)
+    before = signal.getsignal(signal.SIGINT)
+    assert hasattr(clusters._jobqueue(), "SLURMCluster")
+    assert signal.getsignal(signal.SIGINT) is before

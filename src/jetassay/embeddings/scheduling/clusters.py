@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from importlib.util import find_spec
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
-from jetassay.embeddings.scheduling.worker import forget_backbones
+from jetassay.embeddings.scheduling.worker import forget_backbones, require_package
 from jetassay.embeddings.threads import usable_cores
 from jetassay.errors import ClusterError, ConfigError
 from jetassay.progress import Reporter
@@ -21,6 +22,7 @@ LOCAL, PROCESSES = "local", "processes"
 BATCH_SYSTEMS = {"slurm": "SLURMCluster", "htcondor": "HTCondorCluster"}
 _ADDRESSES = ("tcp://", "tls://")
 _CONNECT_S, _FIRST_WORKER_S, _LOOK_S, _WITHOUT_WORKERS_S = 20, 60, 5, 60
+_START_ONE = "start `dask scheduler` and `dask worker`, or choose another --scheduler"
 _SATURATION = {"distributed.scheduler.worker-saturation": 1.0}
 """A worker that dies takes down no range but the one it works on."""
 _FAILURES = {"distributed.scheduler.allowed-failures": 1}
@@ -98,7 +100,12 @@ class Cluster:
                     client.run(forget_backbones, on_error="ignore")
             client.close()
         if owned is not None:
-            owned.close()
+            try:
+                owned.close()
+            except Exception as error:  # noqa: BLE001 - Dask stumbles over a job that was refused on the way
+                self._reporter.warning(
+                    f"{self.scheduler}: Dask did not end in order ({type(error).__name__}); see that no job is left"
+                )
 
     def _connect(self) -> None:
         from distributed import Client
@@ -110,10 +117,13 @@ class Cluster:
         except TimeoutError as error:
             raise ClusterError(
                 f"{self.scheduler}: no scheduler answers there within {_CONNECT_S} s, or no worker joins it within "
-                f"{_FIRST_WORKER_S} s; start `dask scheduler` and `dask worker`, or choose another --scheduler"
+                f"{_FIRST_WORKER_S} s; {_START_ONE}"
             ) from error
         except (OSError, ValueError) as error:
-            raise ClusterError(f"{self.scheduler}: no Dask scheduler can be reached there ({error})") from error
+            raise ClusterError(
+                f"{self.scheduler}: no Dask scheduler can be reached there ({error}); {_START_ONE}"
+            ) from error
+        require_package(self._client, self.scheduler)
 
     def _start(self) -> None:
         import dask
@@ -192,9 +202,8 @@ def start_processes(workers: int) -> Any:
 def submit_workers(system: str, workers: int) -> Any:
     """Workers as jobs of a batch system, as the user's Dask configuration describes them. Raises `ClusterError`."""
     import dask
-    import dask_jobqueue
 
-    kind = getattr(dask_jobqueue, BATCH_SYSTEMS[system])
+    kind = getattr(_jobqueue(), BATCH_SYSTEMS[system])
     command = kind.job_cls.submit_command
     if shutil.which(command) is None:
         raise ClusterError(f"--scheduler {system}: there is no {command} here; run this where jobs are submitted")
@@ -214,11 +223,21 @@ def submit_workers(system: str, workers: int) -> Any:
     try:
         cluster.sync(submit)
     except (RuntimeError, ValueError, OSError) as error:
-        cluster.close()
+        with suppress(Exception):  # Dask stumbles over the job that never was
+            cluster.close()
         raise ClusterError(
             f"--scheduler {system}: {command} refuses the job: {' '.join(str(error).split())}"
         ) from error
     return cluster
+
+
+def _jobqueue() -> Any:
+    """The module, whose import alone would make Ctrl-C end the process at once, with exit code 0."""
+    before = signal.getsignal(signal.SIGINT)
+    import dask_jobqueue
+
+    signal.signal(signal.SIGINT, before)
+    return dask_jobqueue
 
 
 def lost(scheduler: str) -> ClusterError:
@@ -260,6 +279,7 @@ def _crew(client: Any) -> str:
 @contextmanager
 def _interrupts_for_main_thread() -> Iterator[None]:
     """Threads and processes that start within never see Ctrl-C: it stops the driver, and the driver stops them."""
+    resource_tracker.ensure_running()  # begun within, it would unblock the signal in the thread that starts the others
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

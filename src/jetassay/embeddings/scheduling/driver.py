@@ -168,10 +168,11 @@ class _Distribution:
             return found
         if isinstance(error, KilledWorker):
             return Outcome(unreadable="the processes that worked on it died")
-        if isinstance(error, ModuleNotFoundError):
+        text = " ".join(str(error).split())
+        if isinstance(error, ModuleNotFoundError) or "deserialization of the task graph" in text:
             raise ClusterError(
-                f"--scheduler {self.cluster.scheduler}: a worker cannot import what it needs ({error}); give workers "
-                "and driver the same environment"
+                f"--scheduler {self.cluster.scheduler}: workers or scheduler cannot import what they need ({text}). "
+                "Give scheduler, workers and driver the same environment"
             ) from error
         if isinstance(error, JetAssayError):
             raise error

@@ -139,6 +139,26 @@ def require_versions(driver: Mapping[str, str]) -> None:
         )
 
 
+def require_package(client: Any, address: str) -> None:
+    """Raises `ClusterError` naming who cannot import jetassay: a worker would die of its first job without a word."""
+
+    def imports() -> bool:  # within, so that it travels by value, and no import is needed to read it
+        try:
+            import jetassay  # noqa: F401
+        except ImportError:
+            return False
+        return True
+
+    lacking = [f"the worker {where}" for where, found in client.run(imports).items() if not found]
+    if not client.run_on_scheduler(imports):
+        lacking.append("the scheduler")
+    if lacking:
+        raise ClusterError(
+            f"{address}: {', '.join(lacking)} cannot import jetassay. "
+            "Give scheduler, workers and driver the same environment"
+        )
+
+
 def forget_backbones() -> None:
     """Free what a worker that lives on has loaded."""
     with _loading:
