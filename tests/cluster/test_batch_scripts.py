@@ -15,9 +15,10 @@ EXAMPLES = SOURCE.parent / "examples"
 def submit(place, batch):
     """Run a line of shell in the place's folder, as the documentation has it; gives what it prints."""
     (place.root / "examples").symlink_to(EXAMPLES)
-    for name in ("one", "other"):
-        text = place.suite.read_text().partition("[similarity]")[0].replace('["tiny-1", "tiny-2"]', f'["tiny-{1 + (name == "other")}"]')
-        (place.root / f"{name}.toml").write_text(text.replace('name = "tiny"', f'name = "{name}"', 1))
+    for name, backbone in (("one", "tiny-1"), ("other", "tiny-2")):
+        text = place.suite.read_text().partition("[similarity]")[0]
+        text = text.replace('name = "tiny"', f'name = "{name}"', 1).replace('"tiny-1", "tiny-2"', f'"{backbone}"')
+        (place.root / f"{name}.toml").write_text(text)
 
     def run(line):
         done = subprocess.run(

@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import time
 
 import pytest
 from places_of_runs import HERE, SOURCE, finish, wait_until

@@ -1,13 +1,8 @@
 """Workers that die and files that nobody can use, as `jetassay run` meets them."""
 
-import shutil
-
-import awkward as ak
-import numpy as np
 import pandas as pd
 import psutil
 import pytest
-import uproot
 from places_of_runs import finish, wait_until
 
 pytestmark = pytest.mark.slow

@@ -5,7 +5,7 @@ import signal
 import time
 
 import pytest
-from places_of_runs import finish, gone_within, wait_until
+from places_of_runs import finish, wait_until
 
 pytestmark = pytest.mark.slow
 TWO = ("--scheduler", "processes", "--workers", "2")
