@@ -10,7 +10,7 @@ from unittest.mock import patch
 import numpy as np
 import torch
 from benchmarks.networks import copy_of, embed_pool, flops, moved, pool_of
-from benchmarks.rounds import Way, measure, program, quantity, save
+from benchmarks.rounds import Way, measure, program, quantity
 from torch.nn import functional
 
 from jetassay.backbones import folding, packed
@@ -104,7 +104,7 @@ def check_equal(card, found, jets):
             raise JetAssayError(f"{card.name}, {name}: embeddings differ by {largest:.1e}; nothing was timed")
 
 
-def main(path, *, load_before):
+def main():
     card = read_card(models_folder() / CARD / "card.toml")
     state = {name: each.clone() for name, each in moved(build_module(card)).state_dict().items()}
     found = variants(card, state)
@@ -112,15 +112,13 @@ def main(path, *, load_before):
     check_equal(card, found, pool.take(np.arange(32)))
     work = flops(card, pool)
     speeds = measure({name: way(*each, pool, work) for name, each in found.items()})
-    save(
-        path,
-        load_before=load_before,
-        quantities=[
+    yield {
+        "quantities": [
             quantity("ParT", f"packed / {name}", speeds["packed"], speeds[name], clock="cpu", unit="GFLOP/s")
             for name in speeds
             if name != "packed"
-        ],
-    )
+        ]
+    }
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 import torch
 from benchmarks import loading
 from benchmarks.networks import embed_pool
-from benchmarks.rounds import ROUNDS, number, program, save
+from benchmarks.rounds import ROUNDS, number, program
 from benchmarks.scaling import SMALL, networks
 
 from jetassay.backbones.catalogue import backbone_cards
@@ -104,21 +104,19 @@ def operators(title, run):
         yield number(f"Operators of {title}", name, 100 * time_us / total, "%")
 
 
-def main(path, *, load_before):
-    numbers = []
+def main():
     _, ours, weaver = networks()
     with TemporaryDirectory() as temporary, one_thread_per_operator():
         folder = Path(temporary)
         loading.write_jets(folder / "QCD_000.root", repeats=REPEATS)
-        numbers += stages(SMALL, load_backbone(backbone_cards()[SMALL]), folder)
-        numbers += stages("ParT", ours, folder, rounds=1)
+        yield {"numbers": stages(SMALL, load_backbone(backbone_cards()[SMALL]), folder)}
+        yield {"numbers": stages("ParT", ours, folder, rounds=1)}
         chunk = next(unit_of(folder / "QCD_000.root", ours).read(
             needs=ours.feature_set.needs, entries_per_chunk=PROFILED, max_constituents=128))  # fmt: skip
         jets = compute_inputs(ours.feature_set, chunk.jets)
         ready = weaver.ready(jets)
-        numbers += operators("ParT, packed", lambda: embed_pool(ours, jets))
-        numbers += operators("ParT, weaver-padded-256", lambda: weaver.run([ready]))
-    save(path, load_before=load_before, benchmarks=[], numbers=numbers)
+        yield {"numbers": operators("ParT, packed", lambda: embed_pool(ours, jets))}
+        yield {"numbers": operators("ParT, weaver-padded-256", lambda: weaver.run([ready]))}
 
 
 if __name__ == "__main__":

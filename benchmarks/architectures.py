@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from benchmarks.networks import LENGTH, copy_of, embed_pool, moved, pool_of
 from benchmarks.published import PaddedConvolutions, PaddedFlow, PaddedLeading, WeaverParticleNet
-from benchmarks.rounds import Way, benchmark, measure, program, quantity, save
+from benchmarks.rounds import Way, benchmark, measure, program, quantity
 
 from jetassay.backbones.card import Card
 from jetassay.backbones.feature_sets import feature_set_of
@@ -106,8 +106,8 @@ def repeat(run, times):
         run()
 
 
-def main(path, *, load_before):
-    ways, quantities = {}, []
+def main():
+    ways = {}
     for name in NETWORKS:
         pool = between(pool_of(feature_set_of(card_of(name))), 0, POOL)
         ways |= {(name, way): each for way, each in ways_of(name, pool).items()}
@@ -124,7 +124,7 @@ def main(path, *, load_before):
                   backbone=f"{name.lower()}-random-weights", dtype="float32", device="cpu")
         for name, way in ways
     ]  # fmt: skip
-    save(path, load_before=load_before, benchmarks=rates, quantities=quantities)
+    yield {"benchmarks": rates, "quantities": quantities}
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from benchmarks.conftest import table_of
-from benchmarks.rounds import number, program, save
+from benchmarks.rounds import number, program
 
 from jetassay.backbones.catalogue import backbone_cards, find_card
 from jetassay.backbones.loading import load_backbone
@@ -130,14 +130,13 @@ def entries_of(backbone, folder):
         return int(FORWARD_S * jets.entries / jets.forward(1))
 
 
-def main(path, *, load_before):
-    known, numbers = backbone_cards(), []
+def main():
+    known = backbone_cards()
     with TemporaryDirectory() as folder:
         for name in CARDS:
             backbone = load_backbone(find_card(known, name))
             for layout, files in data_files(Path(folder), entries_of(backbone, Path(folder))).items():
-                numbers += measure(name, layout, Jets(backbone, files))
-    save(path, load_before=load_before, benchmarks=[], numbers=numbers)
+                yield {"numbers": measure(name, layout, Jets(backbone, files))}
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import psutil
 import torch
 from benchmarks.architectures import both_of, ready, run_all
 from benchmarks.networks import Weaver, copy_of, embed_pool, moved, pool_of
-from benchmarks.rounds import number, program, save
+from benchmarks.rounds import number, program
 from benchmarks.scaling import MIB
 
 from jetassay.backbones.card import read_card
@@ -78,21 +78,21 @@ def measured(network, way, jets):
     return before, high
 
 
-def main(path, *, load_before):
-    found = {}
+def main():
     with TemporaryDirectory() as folder:
         for name in ("part-full", "sophon"):
             pool = between(pool_of(FEATURE_SETS[name]), 0, POOL)
             np.savez(Path(folder) / f"{name}.npz", **{field: getattr(pool, field) for field in _FIELDS})
         for network, way in WAYS:
             jets = Path(folder) / f"{'sophon' if network == 'Sophon' else 'part-full'}.npz"
-            found[network, way] = measured(network, way, jets)
-    highs = [number("Memory high-water", " ".join(name), high, "MiB") for name, (_, high) in found.items()]
-    grown = [
-        number("Memory to embed, beyond network and jets", " ".join(name), high - before, "MiB")
-        for name, (before, high) in found.items()
-    ]
-    save(path, load_before=load_before, benchmarks=[], numbers=highs + grown)
+            before, high = measured(network, way, jets)
+            name, grown = f"{network} {way}", high - before
+            yield {
+                "numbers": [
+                    number("Memory high-water", name, high, "MiB"),
+                    number("Memory to embed, beyond network and jets", name, grown, "MiB"),
+                ]
+            }
 
 
 if __name__ == "__main__":

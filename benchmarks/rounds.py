@@ -25,6 +25,7 @@ import torch
 from jetassay.embeddings.threads import one_thread_per_operator, usable_cores
 from jetassay.errors import JetAssayError
 from jetassay.tracking.provenance import git_facts, machine_facts
+from jetassay.whole_files import whole_file
 
 ROUNDS = 3
 UNITS = {"GFLOP/s": 1e9, "kjets/s": 1e3, "jets/s": 1.0}
@@ -95,7 +96,7 @@ def number(group, name, value, unit):
 
 
 def save(path, *, load_before, **parts):
-    """Write what was measured, with the facts of the machine."""
+    """Write what was measured, with the facts of the machine; whole or not at all."""
     facts = git_facts()
     session = {
         "datetime": datetime.now(UTC).isoformat(),
@@ -109,14 +110,23 @@ def save(path, *, load_before, **parts):
         "commit_info": {"id": facts["commit"], "dirty": facts["dirty"], "note": facts["note"]},
         **parts,
     }
-    path.write_text(json.dumps(session, indent=1), encoding="utf-8")
+    with whole_file(path) as partial:
+        partial.write_text(json.dumps(session, indent=1), encoding="utf-8")
 
 
 def program(main):
-    """Run `main(path, load_before=...)` as `python -m benchmarks.NAME FILE.json`, errors in one line."""
+    """Run `main()` as `python -m benchmarks.NAME FILE.json`: errors in one line, and what was measured is kept.
+
+    main: yields what it has measured, a part at a time: dictionaries of lists, by the names above. All there are so far
+    are saved after each, so that what fails or is stopped later costs nothing that was measured before.
+    """
+    path, load_before, found = Path(sys.argv[1]), os.getloadavg()[0], {"benchmarks": []}
     try:
-        main(Path(sys.argv[1]), load_before=os.getloadavg()[0])
+        for part in main():
+            for name, each in part.items():
+                found[name] = [*found.get(name, ()), *each]
+            save(path, load_before=load_before, **found)
     except JetAssayError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
-        sys.exit("stopped; nothing was saved")
+        sys.exit(f"stopped; {f'what was finished is in {path}' if path.exists() else 'nothing was finished'}")

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from benchmarks import loading
 from benchmarks.networks import Weaver, copy_of, flops, moved, pool_of
-from benchmarks.rounds import Way, curve, measure, number, program, save
+from benchmarks.rounds import Way, curve, measure, number, program
 
 from jetassay.backbones.card import read_card
 from jetassay.backbones.catalogue import backbone_cards
@@ -108,30 +108,37 @@ def by_number_of_jets(folder):
         yield done, seconds[0] / done, seconds[1] / done, high_water
 
 
-def main(path, *, load_before):
+def curves_by_jets(steps):
+    """How cost and memory go with the number of jets, and whether cost is flat."""
+    axis = "jets, from files to the store"
+    curves = [
+        curve("jets", f"{SMALL}, CPU time", x=axis, y="µs a jet", points=[(n, 1e6 * s) for n, s, _, _ in steps]),
+        curve("jets", f"{SMALL}, wall time", x=axis, y="µs a jet", points=[(n, 1e6 * s) for n, _, s, _ in steps]),
+        curve("memory by jets", SMALL, x=axis, y="high-water, MiB", points=[(n, m) for n, _, _, m in steps]),
+    ]
+    ratio = steps[-1][1] / steps[0][1]
+    name = f"cost of a jet, {steps[-1][0]:,} to {steps[0][0]:,} jets"
+    return {"curves": curves, "numbers": [number("Number of jets", name, ratio, f"ratio (flat: at most {FLAT})")]}
+
+
+def main():
     with TemporaryDirectory() as folder:  # first, while memory is small
-        steps = list(by_number_of_jets(Path(folder)))
+        yield curves_by_jets(list(by_number_of_jets(Path(folder))))
     card, ours, weaver = networks()
     pool = between(pool_of(ours.feature_set), 0, POOL)
     found = measure(dict(budget_ways(ours, pool)) | dict(multiplicity_ways(card, ours, weaver, pool)))
     speeds = {way: median(each["cpu"]) for way, each in found.items()}
-    threads = sorted({1, 2, usable_cores()} & set(range(1, usable_cores() + 1)))
-    by_threads = {n: measure_speed({"ParT": (ours, pool)}, rounds=3, threads=n)["ParT"].jets_per_s for n in threads}
-    n_axis, jets_axis = "constituents of every jet", "jets, from files to the store"
-    curves = [
+    axis = "constituents of every jet"
+    yield {"curves": [
         curve("batch", "ParT packed", x="constituents in a batch (budget)", y="jets per CPU second",
               points=[(n, speeds["budget", n]) for n in BUDGETS]),
-        *(curve("multiplicity", f"ParT {way}", x=n_axis, y="nominal GFLOP/s",
+        *(curve("multiplicity", f"ParT {way}", x=axis, y="nominal GFLOP/s",
                 points=[(n, speeds[way, n] / 1e9) for n in CONSTITUENTS]) for way in ("packed", "weaver")),
-        curve("threads", "ParT packed", x="threads", y="jets per second of wall time", points=by_threads.items()),
-        curve("jets", f"{SMALL}, CPU time", x=jets_axis, y="µs a jet", points=[(n, 1e6 * s) for n, s, _, _ in steps]),
-        curve("jets", f"{SMALL}, wall time", x=jets_axis, y="µs a jet", points=[(n, 1e6 * s) for n, _, s, _ in steps]),
-        curve("memory by jets", SMALL, x=jets_axis, y="high-water, MiB", points=[(n, m) for n, _, _, m in steps]),
-    ]  # fmt: skip
-    ratio = steps[-1][1] / steps[0][1]
-    verdict = number("Number of jets", f"cost of a jet, {steps[-1][0]:,} to {steps[0][0]:,} jets", ratio,
-                     f"ratio (flat: at most {FLAT})")  # fmt: skip
-    save(path, load_before=load_before, benchmarks=[], curves=curves, numbers=[verdict])
+    ]}  # fmt: skip
+    threads = sorted({1, 2, usable_cores()} & set(range(1, usable_cores() + 1)))
+    by_threads = {n: measure_speed({"ParT": (ours, pool)}, rounds=3, threads=n)["ParT"].jets_per_s for n in threads}
+    wall = "jets per second of wall time"
+    yield {"curves": [curve("threads", "ParT packed", x="threads", y=wall, points=by_threads.items())]}
     print(f"load average {os.getloadavg()[0]:.1f}", flush=True)
 
 

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks import loading
 from benchmarks.networks import ways_of
-from benchmarks.rounds import Way, benchmark, measure, program, quantity, save
+from benchmarks.rounds import Way, benchmark, measure, program, quantity
 from benchmarks.training_step import measure_training, quantities_of_training
 
 from jetassay.backbones.card import read_card
@@ -81,19 +81,16 @@ def benchmarks_of(found, jet):
             yield benchmark("side_by_side", seconds, **about)
 
 
-def main(path, *, load_before):
+def main():
     ways, jet = {}, {}
     for network, name in NETWORKS.items():
         own, jet[network] = ways_of(read_card(models_folder() / name / "card.toml"))
         ways |= {(network, way): each for way, each in own.items()}
     with TemporaryDirectory() as folder:
         found = measure(ways | reading_ways(Path(folder)))
-    quantities = [
-        *(each for network in NETWORKS for each in quantities_of(network, found)),
-        *quantities_of_reading(found),
-        *quantities_of_training(measure_training()),
-    ]
-    save(path, load_before=load_before, benchmarks=list(benchmarks_of(found, jet)), quantities=quantities)
+    quantities = [each for network in NETWORKS for each in quantities_of(network, found)]
+    yield {"benchmarks": benchmarks_of(found, jet), "quantities": [*quantities, *quantities_of_reading(found)]}
+    yield {"quantities": quantities_of_training(measure_training())}
 
 
 if __name__ == "__main__":

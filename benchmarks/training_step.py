@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 from benchmarks.networks import Weaver, copy_of, flops, moved, pool_of
-from benchmarks.rounds import Way, measure, program, quantity, save
+from benchmarks.rounds import Way, measure, program, quantity
 
 from jetassay.backbones.card import read_card
 from jetassay.backbones.feature_sets import feature_set_of
@@ -117,8 +117,8 @@ def quantities_of_training(found):
         yield quantity("training", name, *each, clock="process", unit="GFLOP/s")
 
 
-def main(path, *, load_before):
-    save(path, load_before=load_before, quantities=list(quantities_of_training(measure_training())))
+def main():
+    yield {"quantities": quantities_of_training(measure_training())}
 
 
 if __name__ == "__main__":

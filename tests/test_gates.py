@@ -11,7 +11,7 @@ from jetassay.backbones.card import read_card
 from jetassay.backbones.protocol import Output
 from jetassay.errors import ConfigError, JetAssayError
 from jetassay.features.batch import InputBatch
-from jetassay.gates import Gates, enforce, judge, read_gates, render_verdicts
+from jetassay.gates import Gates, Judgement, enforce, judge, read_gates, render_judgement
 from jetassay.measurements import Comparison, comparisons_of
 from jetassay.places import project_root
 
@@ -23,7 +23,7 @@ def comparison(ours=(40.0, 41.0, 12.0), peer=(10.0, 10.0, 3.0), quantity="fp32 /
 
 
 def verdict_of(ratio):
-    (verdict,) = judge([comparison(ours=(ratio,), peer=(1.0,))], GATES)
+    (verdict,) = judge([comparison(ours=(ratio,), peer=(1.0,))], GATES).verdicts
     return verdict
 
 
@@ -41,9 +41,9 @@ def test_a_gate_is_missed_only_below_nine_tenths_of_it(ratio, word):
 
 def test_a_quantity_without_a_gate_is_never_missed():
     ungated = comparison(ours=(1e-9,), peer=(1.0,), quantity="threads")
-    verdicts = judge([comparison(), ungated], GATES)
-    assert [each.word for each in verdicts] == ["met", "-"]
-    enforce(verdicts)
+    judgement = judge([comparison(), ungated], GATES)
+    assert [each.word for each in judgement.verdicts] == ["met", "-"]
+    enforce(judgement)
 
 
 def test_every_missed_gate_is_named_in_the_error():
@@ -61,22 +61,33 @@ def test_every_missed_gate_is_named_in_the_error():
 
 
 def test_gates_that_are_near_do_not_fail():
-    enforce([verdict_of(3.7)])
+    enforce(Judgement((verdict_of(3.7),)))
 
 
 @pytest.mark.parametrize(
     "measured", [[], [comparison(quantity="other")], [comparison(network="Sophon")]], ids=["nothing", "other", "Sophon"]
 )
-def test_a_gate_of_what_was_not_measured_is_an_error(measured):
-    with pytest.raises(ConfigError, match=r"not measured: ParT fp32 / weaver \(two threads need two cores\)$"):
-        judge(measured, GATES)
+def test_a_gate_of_what_was_not_measured_is_named_and_never_met(measured):
+    judgement = judge(measured, GATES)
+    assert len(judgement.verdicts) == len(measured)
+    assert "not measured (two threads need two cores): ParT fp32 / weaver." in render_judgement(judgement)
+    with pytest.raises(JetAssayError, match=r"^1 of 1 gates could not be measured .*\n  ParT fp32 / weaver$"):
+        enforce(judgement)
+
+
+def test_missed_gates_and_those_without_a_measurement_stand_in_one_error():
+    gates = Gates(fails_below=0.9, slower_below=0.8, at_least={"ParT": {"fp32 / weaver": 40.0, "2 threads / 1": 1.9}})
+    with pytest.raises(
+        JetAssayError, match=r"(?s)^1 of 2 gates missed.*\n1 of 2 gates could not.*\n  ParT 2 threads / 1$"
+    ):
+        enforce(judge([comparison()], gates))
 
 
 def test_the_table_has_aligned_columns_and_says_rounds_and_load():
-    verdicts = judge([comparison(), comparison(quantity="threads", network="Sophon")], Gates(
+    ungated = judge([comparison(), comparison(quantity="threads", network="Sophon")], Gates(
         fails_below=0.9, slower_below=0.8, at_least={}))  # fmt: skip
-    gated, plain = judge([comparison(), comparison(quantity="threads")], GATES), render_verdicts(verdicts)
-    lines = render_verdicts(gated).splitlines()
+    gated, plain = judge([comparison(), comparison(quantity="threads")], GATES), render_judgement(ungated)
+    lines = render_judgement(gated).splitlines()
     assert re.split(r"\s{2,}", lines[0].strip()) == [
         "quantity", "unit", "ours", "peer", "ratio", "gate", "verdict", "rounds", "load",
     ]  # fmt: skip
@@ -122,8 +133,9 @@ def test_every_gate_of_the_project_is_of_a_quantity_that_is_measured(side_by_sid
     steps = {(whose, dtype): speeds for whose in ("ours", "weaver") for dtype in ("float32", "bfloat16")}
     tables += side_by_side.quantities_of_training(steps)
     comparisons = comparisons_of({"quantities": tables})
-    verdicts = judge(comparisons, read_gates(project_root() / "benchmarks" / "gates.toml"))
-    assert sum(each.gate is not None for each in verdicts) == 17
+    judgement = judge(comparisons, read_gates(project_root() / "benchmarks" / "gates.toml"))
+    assert sum(each.gate is not None for each in judgement.verdicts) == 17
+    assert judgement.unmeasured == ()
     assert len({(each.network, each.quantity) for each in comparisons}) == len(comparisons)
 
 

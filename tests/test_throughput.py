@@ -2,10 +2,7 @@
 
 import importlib
 import inspect
-import io
-import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -13,14 +10,12 @@ import sys
 
 import psutil
 import pytest
-from rich.console import Console
 
 from jetassay import throughput
-from jetassay.errors import ConfigError, InterruptedRunError, JetAssayError
-from jetassay.gates import read_gates, render_verdicts
+from jetassay.errors import ConfigError, JetAssayError
 from jetassay.measurements import read_session
 from jetassay.progress import Reporter
-from jetassay.throughput import PROGRAMS, measurable_cards, render, run_benchmarks
+from jetassay.throughput import PROGRAMS, measurable_cards, run_benchmarks
 
 QUIET = Reporter(quiet=True)
 FAKES = """
@@ -48,37 +43,6 @@ def bench_endless(measure):
 """
 
 
-def benchmark_of(name, rate, **about):
-    return {"name": name, "extra_info": {"jets_per_s": rate, **about}, "stats": {"median": 2.0, "iqr": 0.2}}
-
-
-def forward(backbone, rate, **about):
-    return benchmark_of("bench_forward", rate, backbone=backbone, threads=1, dtype="float32", device="cpu", **about)
-
-
-SESSION = {
-    "machine_info": {
-        "cpu": {"brand_raw": "Some Processor"},
-        "usable_cores": 2,
-        "load_before": 0.25,
-        "load_after": 1.5,
-        "torch": "2.13.0",
-    },
-    "commit_info": {"id": "0123456789abcdef", "dirty": True},
-    "datetime": "2026-01-02T03:04:05.678",
-    "benchmarks": [
-        forward("part-mini", 1234.5, batch_size=256),
-        forward("part-mini", 86.42, batch_size=16),
-        forward("part-mini", 2000.0, variant="sorted"),
-        forward("part-mini", 400.0, batch_size=256, variant="weaver"),
-        forward("mlp", 98765.0, batch_size=16),
-        benchmark_of("bench_reading", 30000.0, jets=6000, note="a ROOT file"),
-    ],
-    "skipped": {"sophon": "weights missing"},
-    "failed": {},
-}
-
-
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     """The benchmarks folder of a project with the fake benchmarks and the real conftest."""
@@ -98,84 +62,6 @@ def measured(project):
         patched.setenv("PYTEST_ADDOPTS", "--no-such-option")  # what the user's own tests need is nothing to us
         throughput._run_pytest(project, path, QUIET)
     return read_session(path)
-
-
-def beside_peer(network, quantity, ours=4.0):
-    return {"network": network, "quantity": quantity, "unit": "GFLOP/s", "ours": [ours], "peer": [1.0], "load": [0.5]}
-
-
-SIDE_BY_SIDE = {
-    "benchmarks": [],
-    "quantities": [
-        beside_peer(network, quantity)
-        for network, gated in read_gates(throughput.project_root() / "benchmarks" / "gates.toml").at_least.items()
-        for quantity in gated
-    ],
-}
-OTHER = {
-    "benchmarks": [],
-    "curves": [{"figure": "batch", "series": "ParT", "x": "jets", "y": "jets/s", "points": [[16, 2.0], [1, 1.0]]}],
-    "numbers": [{"group": "Stages", "name": "reading", "value": 3.5, "unit": "%"}],
-}
-
-
-@pytest.fixture
-def run(tmp_path, monkeypatch):
-    """`run_benchmarks` where parts give a certain session or raise, tracking in name only; and what was tracked."""
-    tracked = []
-
-    class Recorded:
-        store, compare = "the store", "the link"
-
-    def run_with(session=SESSION, reporter=QUIET, *, gates_only=False, **parts):
-        def measured(command, path, *_, **__):
-            part = command[2].removeprefix("benchmarks.")
-            found = {"side_by_side": SIDE_BY_SIDE, **parts}.get(
-                part, OTHER if part == "scaling" else {"benchmarks": []}
-            )
-            if isinstance(found, Exception):
-                raise found
-            path.write_text(json.dumps(found))
-
-        monkeypatch.setattr(throughput, "run_measuring", measured)
-        monkeypatch.setattr(throughput, "_run_pytest", lambda _, path, __: path.write_text(json.dumps(session)))
-        return run_benchmarks(reporter=reporter, gates_only=gates_only)
-
-    monkeypatch.setenv("JETASSAY_WORKSPACE", str(tmp_path))
-    monkeypatch.setattr(throughput, "benchmark_files", lambda **_: [])
-    monkeypatch.setattr(
-        "jetassay.tracking.throughput.record_throughput", lambda path, **_: tracked.append(path) or Recorded()
-    )
-    return run_with, tracked
-
-
-def test_the_table_has_a_row_for_each_backbone_and_columns_by_batch_size():
-    lines = render(SESSION).splitlines()
-    assert lines[0] == "jets/s by jets in a batch (1 thread, float32, cpu)"
-    assert re.split(r"\s{2,}", lines[1].strip()) == ["16", "256", "256 weaver", "sorted"]
-    assert re.split(r"\s{2,}", lines[2]) == ["part-mini", "86.4 ±5%", "1,234 ±5%", "400 ±5%", "2,000 ±5%"]
-    assert re.split(r"\s{2,}", lines[3]) == ["mlp", "98,765 ±5%", "-", "-", "-"]
-
-
-def test_columns_of_numbers_end_together():
-    table = render(SESSION).splitlines()[1:4]
-    assert len({len(line) for line in table}) == 1
-
-
-def test_stages_and_what_was_not_measured_and_the_machine_stand_below():
-    text = render(SESSION)
-    assert "reading  30,000 ±5%  6,000 jets, a ROOT file" in text
-    assert "not measured\nsophon  weights missing" in text
-    assert text.endswith(
-        "Some Processor; 2 cores; load average 0.2 before and 1.5 after; torch 2.13.0; commit 0123456789 and changes; "
-        "2026-01-02T03:04:05 UTC"
-    )
-
-
-def test_a_session_of_one_stage_and_no_facts_has_no_empty_blocks():
-    text = render({"benchmarks": [benchmark_of("bench_cka", 5.0, jets=10)]})
-    assert text.startswith("jets/s of the stages alone\ncka  5.00 ±5%  10 jets\n")
-    assert "not measured" not in text
 
 
 def test_a_backbone_that_is_broken_or_without_weights_is_left_out_with_the_reason(tmp_path, monkeypatch):
@@ -227,82 +113,6 @@ def test_a_session_says_what_failed_and_what_could_not_be_measured(measured):
     assert measured["skipped"] == measurable_cards()[1]
 
 
-def test_the_answer_is_the_tables_and_where_everything_is(run):
-    run_with, tracked = run
-    text, verdicts = run_with()
-    assert text.startswith(render({**SESSION, "quantities": []}))
-    assert render_verdicts(verdicts) in text
-    page = tracked[0].with_name("report.html")
-    assert text.endswith(
-        f"json          {tracked[0]}\npage          {page}\ntracking      the store\nside by side  the link"
-    )
-    assert tracked[0].parent.parent.parts[-2:] == ("reports", "throughput")
-
-
-def test_one_file_holds_what_all_parts_measured_and_the_machine_of_the_first(run):
-    run_with, tracked = run
-    run_with()
-    session = read_session(tracked[0])
-    assert [each["name"] for each in session["benchmarks"]] == [each["name"] for each in SESSION["benchmarks"]]
-    assert len(session["quantities"]) == 17
-    assert (session["curves"], session["numbers"]) == (OTHER["curves"], OTHER["numbers"])
-    assert session["machine_info"] == SESSION["machine_info"]
-    assert {path.stem for path in tracked[0].parent.glob("*.json")} == {*PROGRAMS, "pytest-benchmark", "throughput"}
-
-
-def test_the_page_holds_ratios_curves_tables_and_what_was_not_measured(run):
-    run_with, tracked = run
-    run_with()
-    page = tracked[0].with_name("report.html").read_text()
-    for said in (
-        "fp32 / weaver-padded-256",
-        "Scaling",
-        "Stages",
-        "bench_reading",
-        "sophon: weights missing",
-        "Some Proc",
-    ):
-        assert said in page
-    assert page.count("data:image/png") == 2
-    assert "http" not in page.replace("http-equiv", "")
-
-
-def test_gates_alone_need_one_program(run):
-    run_with, tracked = run
-    text, verdicts = run_with(gates_only=True)
-    assert text.startswith(render_verdicts(verdicts))
-    assert {path.stem for path in tracked[0].parent.glob("*.json")} == {"side-by-side", "throughput"}
-    assert tracked[0].parent.name.endswith("-gates")
-
-
-def test_a_failed_benchmark_is_an_error_and_the_others_are_shown_and_tracked(run):
-    run_with, tracked = run
-    said = io.StringIO()
-    with pytest.raises(JetAssayError, match=r"2 failed.*\n  bench_wrong: ValueError: no jets\n  memory: exit code 1"):
-        run_with(
-            {**SESSION, "failed": {"bench_wrong": "ValueError: no jets"}},
-            Reporter(console=Console(file=said, soft_wrap=True)),
-            memory=JetAssayError("exit code 1"),
-        )
-    assert tracked[0].exists()
-    assert render(SESSION) in said.getvalue()
-
-
-def test_where_the_gated_program_fails_no_gate_passes_for_met(run):
-    run_with, _ = run
-    with pytest.raises(JetAssayError, match=r"side-by-side: embeddings differ"):
-        run_with(side_by_side=JetAssayError("embeddings differ"))
-    with pytest.raises(JetAssayError, match=r"side-by-side: embeddings differ"):
-        run_with(side_by_side=JetAssayError("embeddings differ"), gates_only=True)
-
-
-def test_ctrl_c_in_a_program_ends_the_run(run):
-    run_with, tracked = run
-    with pytest.raises(InterruptedRunError):
-        run_with(scaling=InterruptedRunError("stopped"))
-    assert tracked == []
-
-
 def test_without_weaver_there_is_nothing_to_compare_with(run, monkeypatch):
     monkeypatch.setattr(throughput, "find_spec", lambda name: None if name == "weaver" else object())
     with pytest.raises(ConfigError, match="weaver-core, not installed here"):
@@ -346,7 +156,7 @@ except InterruptedRunError as error:
         (child,) = psutil.Process(process.pid).children()
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=60)
-    assert out == f"stopped: benchmarks stopped; what was finished is in {result}. Nothing was tracked.\n"
+    assert out == f"stopped: benchmarks stopped; what was finished is in {tmp_path}. Nothing was tracked.\n"
     assert len(read_session(result)["benchmarks"]) == 3
     assert not child.is_running()
 
@@ -363,7 +173,8 @@ def test_every_benchmark_can_be_collected():
 
 
 @pytest.mark.parametrize("module", PROGRAMS.values())
-def test_every_program_is_there_and_takes_the_file_to_write(module, monkeypatch):
+def test_every_program_is_there_and_yields_its_parts(module, monkeypatch):
     monkeypatch.syspath_prepend(str(throughput.project_root()))
     main = importlib.import_module(module).main
-    assert list(inspect.signature(main).parameters) == ["path", "load_before"]
+    assert inspect.isgeneratorfunction(main)
+    assert not inspect.signature(main).parameters

@@ -47,17 +47,39 @@ class Verdict:
         return "missed" if self.missed else "met" if self.comparison.ratio >= self.gate else "near"
 
 
-def enforce(verdicts: Sequence[Verdict]) -> None:
-    """Raise `JetAssayError` where a gate is missed, naming each that is."""
-    missed = [each for each in verdicts if each.missed]
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Every comparison with its gate, and the names of gates of what was not measured."""
+
+    verdicts: tuple[Verdict, ...]
+    unmeasured: tuple[str, ...] = ()
+
+    @property
+    def missing(self) -> str:
+        """One sentence that names the gates without a measurement; empty where there are none."""
+        if not self.unmeasured:
+            return ""
+        return f"Gates of what was not measured (two threads need two cores): {'; '.join(self.unmeasured)}."
+
+
+def enforce(judgement: Judgement) -> None:
+    """Raise `JetAssayError` where a gate is missed or nothing of it was measured, naming each."""
+    missed = [each for each in judgement.verdicts if each.missed]
+    total = sum(each.gate is not None for each in judgement.verdicts) + len(judgement.unmeasured)
+    found = []
     if missed:
-        which = "\n".join(
-            f"  {each.comparison.name}: {each.comparison.ratio:.2f}, gate {each.gate:.2f}" for each in missed
-        )
-        raise JetAssayError(
-            f"{len(missed)} of {sum(each.gate is not None for each in verdicts)} gates missed by more than "
-            f"{1 - missed[0].fails_below:.0%}; on a machine with other work, measure again when it is idle\n{which}"
-        )
+        within = f"{len(missed)} of {total} gates missed by more than {1 - missed[0].fails_below:.0%}"
+        found += [
+            f"{within}; on a machine with other work, measure again when it is idle",
+            *(f"  {each.comparison.name}: {each.comparison.ratio:.2f}, gate {each.gate:.2f}" for each in missed),
+        ]
+    if judgement.unmeasured:  # what nobody measures must not pass for met
+        found += [
+            f"{len(judgement.unmeasured)} of {total} gates could not be measured (two threads need two cores)",
+            *(f"  {name}" for name in judgement.unmeasured),
+        ]
+    if found:
+        raise JetAssayError("\n".join(found))
 
 
 def read_gates(path: Path) -> Gates:
@@ -70,19 +92,11 @@ def read_gates(path: Path) -> Gates:
     return gates
 
 
-def judge(comparisons: Sequence[Comparison], gates: Gates) -> tuple[Verdict, ...]:
-    """Each comparison with its gate.
-
-    Raises `ConfigError` where a gate is of something without a measurement: what nobody measures must not pass for met.
-    """
+def judge(comparisons: Sequence[Comparison], gates: Gates) -> Judgement:
+    """Each comparison with its gate, and the gates that are of none of them."""
     measured = {(each.network, each.quantity) for each in comparisons}
     wanted = [(network, quantity) for network, gated in gates.at_least.items() for quantity in gated]
-    missing = [f"{network} {quantity}" for network, quantity in wanted if (network, quantity) not in measured]
-    if missing:
-        raise ConfigError(
-            f"gates.toml has gates of what was not measured: {', '.join(missing)} (two threads need two cores)"
-        )
-    return tuple(
+    verdicts = tuple(
         Verdict(
             comparison=each,
             gate=gates.at_least.get(each.network, {}).get(each.quantity),
@@ -90,6 +104,7 @@ def judge(comparisons: Sequence[Comparison], gates: Gates) -> tuple[Verdict, ...
         )
         for each in comparisons
     )
+    return Judgement(verdicts, tuple(" ".join(each) for each in wanted if each not in measured))
 
 
 HEADS = ("", "quantity", "unit", "ours", "peer", "ratio", "gate", "verdict", "rounds", "load")
@@ -117,6 +132,9 @@ def verdict_rows(verdicts: Sequence[Verdict]) -> list[tuple[str, ...]]:
     ]
 
 
-def render_verdicts(verdicts: Sequence[Verdict]) -> str:
-    """One table: a row for each comparison, and what its columns mean."""
-    return f"{aligned([HEADS, *verdict_rows(verdicts)], right=(3, 4, 5, 6, 8, 9))}\n{MEANING}"
+def render_judgement(judgement: Judgement) -> str:
+    """One table: a row for each comparison, and what its columns mean; and the gates without a measurement."""
+    if not judgement.verdicts:
+        return judgement.missing
+    table = aligned([HEADS, *verdict_rows(judgement.verdicts)], right=(3, 4, 5, 6, 8, 9))
+    return "\n".join(part for part in (table, MEANING, judgement.missing) if part)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from jetassay.gates import HEADS, MEANING, Verdict, verdict_rows
+from jetassay.gates import HEADS, MEANING, Judgement, Verdict, verdict_rows
 from jetassay.measurements import Curve, Number, Session, curves_of, describe_machine, numbers_of
 from jetassay.report.content import Block, Figure, Row, Section, Table, Text
 from jetassay.report.gaps import Page
@@ -21,9 +21,15 @@ _COLOURS = {"met": "#3f90da", "near": "#ffa90e", "missed": "#bd1f01", "-": "#94a
 _ONE_OFF = 2.0  # x axes that reach over more than this factor are logarithmic
 
 
-def write_speed_page(session: Session, verdicts: Sequence[Verdict], *, folder: Path) -> Page:
+def write_speed_page(session: Session, judgement: Judgement, *, folder: Path) -> Page:
     """Draw every figure into `folder`/figures and write `folder`/report.html; gives the page."""
-    shown = tuple(part for part in (*_beside_peers(verdicts), *_curves(session), *_tables(session)) if part.blocks)
+    parts = (
+        *_beside_peers(judgement.verdicts),
+        *_curves(session),
+        *_tables(session),
+        _not_measured(session, judgement),
+    )
+    shown = tuple(part for part in parts if part.blocks)
     return write_sections(shown, title="Throughput", lead=describe_machine(session), protocol="", folder=folder)
 
 
@@ -109,16 +115,17 @@ def _tables(session: Session) -> tuple[Section, ...]:
             Table(cells, "benchmark"),
             Text("Medians over rounds; spread is half of the interquartile range.", "note"),
         )
+    return Section("Where time and memory go", tables), Section("Every benchmark", rates)
+
+
+def _not_measured(session: Session, judgement: Judgement) -> Section:
     missing = tuple(
         Text(f"{name}: {reason}", "failure" if kind == "failed" else "note")
         for kind in ("failed", "skipped")
         for name, reason in (session.get(kind) or {}).items()
     )
-    return (
-        Section("Where time and memory go", tables),
-        Section("Every benchmark", rates),
-        Section("Not measured", missing),
-    )
+    gates = (Text(judgement.missing, "failure"),) if judgement.missing else ()
+    return Section("Not measured", (*gates, *missing))
 
 
 def _rate_cells(benchmark: Mapping[str, Any]) -> dict[str, str]:

@@ -6,24 +6,25 @@ something else differs, such as how jets are batched. `jets_per_s` follows from 
 """
 
 import json
-import math
 import os
 import signal
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from jetassay.errors import ConfigError, InterruptedRunError, JetAssayError
-from jetassay.gates import Verdict, judge, read_gates, render_verdicts
+from jetassay.errors import ConfigError, DataError, InterruptedRunError, JetAssayError
+from jetassay.gates import Judgement, judge, read_gates, render_judgement
 from jetassay.measurements import Session, aligned, comparisons_of, describe_machine, merge, read_session
 from jetassay.places import project_root, workspace
 from jetassay.progress import Reporter
+from jetassay.speed_text import render_session
 from jetassay.whole_files import whole_file
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ SEED = 86_421
 
 _LONGEST_WAIT_S = 30.0  # for the benchmarks to write down what is finished, once told to stop
 _KEPT_LINES = 15
+_FAILED_ONES = 1  # exit code of pytest where single benchmarks failed, which its JSON names
 _ALL = "throughput.json"
 _OPTIONS = (
     # in place of the project's own options, which skip benchmarks
@@ -61,44 +63,64 @@ GATED = "side-by-side"
 """The program that measures what gates are of."""
 
 
-def run_benchmarks(*, reporter: Reporter, gates_only: bool = False) -> tuple[str, tuple[Verdict, ...]]:
+def run_benchmarks(*, reporter: Reporter, gates_only: bool = False) -> tuple[str, Judgement]:
     """Measure everything, or what has gates alone; save it as JSON and as a page, track it, and give it as text.
 
-    Backbones that cannot be loaded are left out, with the reason in JSON and text. Raises `JetAssayError` naming the
-    benchmarks that failed, after those that did not were tracked; `InterruptedRunError` on Ctrl-C, after which the JSON
-    of what was finished is kept; `ConfigError` where there is no `benchmarks/`, pytest-benchmark or weaver-core.
+    Whatever fails on the way, what was measured is kept: each part is saved as soon as it is done, and all that there
+    are become one JSON file, a page and tracked runs. Backbones that cannot be loaded are left out, with the reason in
+    JSON and text. Raises `JetAssayError` naming what failed, once the rest is done; `InterruptedRunError` on Ctrl-C;
+    `ConfigError` where there is no `benchmarks/`, pytest-benchmark or weaver-core.
     """
-    from jetassay.speed_page import write_speed_page
     from jetassay.tracking.lifecycle import stoppable
-    from jetassay.tracking.throughput import record_throughput
 
     source = benchmarks_folder()
     gates, folder = read_gates(source / "gates.toml"), new_folder("gates" if gates_only else "")
-    with stoppable():
+    with stoppable(lambda: f"What was measured is in {folder}."):
         benchmark_files(reporter=reporter)
         warn_if_busy(reporter)
         failed = {} if gates_only else _attempt("pytest-benchmark", source, folder, reporter)
         for name in [GATED] if gates_only else PROGRAMS:
             failed |= _attempt(name, source, folder, reporter)
         session = _gather(folder, failed)
-        verdicts = judge(comparisons_of(session), gates) if GATED not in failed else ()
-        page = write_speed_page(session, verdicts, folder=folder).whole()
-        recorded = record_throughput(folder / _ALL, attached=[page], reporter=reporter)
-    where = {
-        "json": str(folder / _ALL), "page": str(page), "tracking": recorded.store, "side by side": recorded.compare,
-    }  # fmt: skip
-    parts = [] if gates_only else [render(session)]
-    parts += [f"{render_verdicts(verdicts)}\n{describe_machine(session)}"] if verdicts else []
+        judgement = judge(comparisons_of(session), gates)
+        where, failed = _show(session, judgement, folder, reporter)
+    parts = [] if gates_only else [render_session(session)]
+    parts += [f"{render_judgement(judgement)}\n{describe_machine(session)}"]
     text = "\n\n".join([*parts, aligned(list(where.items()))])
-    if failed := session["failed"]:
+    if failed := {**session["failed"], **failed}:
         reporter.line(text)
         which = "\n".join(f"  {name}: {reason}" for name, reason in failed.items())
-        raise JetAssayError(f"{len(failed)} failed; what did not is in {folder} and tracked\n{which}")
-    return text, verdicts
+        kept = f"in {folder}{' and tracked' if 'tracking' in where else ''}"
+        raise JetAssayError(f"{len(failed)} failed; what was measured is {kept}\n{which}")
+    return text, judgement
+
+
+def _show(
+    session: Session, judgement: Judgement, folder: Path, reporter: Reporter
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Draw the page and track the run, each whatever becomes of the other: where they are, and what failed and why."""
+    from jetassay.report.gaps import Gap, attempted
+    from jetassay.speed_page import write_speed_page
+    from jetassay.tracking.throughput import record_throughput
+
+    where, failed = {"json": str(folder / _ALL)}, {}
+    page = attempted(partial(write_speed_page, session, judgement, folder=folder), "page")
+    attached = []
+    if isinstance(page, Gap):
+        failed["page"] = page.why
+    else:
+        where["page"], attached = str(page.path), [page.path]
+        failed |= {f"page, {k + 1}": gap for k, gap in enumerate(page.gaps)}
+    recorded = attempted(partial(record_throughput, folder / _ALL, attached=attached, reporter=reporter), "tracking")
+    if isinstance(recorded, Gap):
+        failed["tracking"] = recorded.why
+    else:
+        where |= {"tracking": recorded.store, "side by side": recorded.compare}
+    return where, failed
 
 
 def _attempt(name: str, source: Path, folder: Path, reporter: Reporter) -> dict[str, str]:
-    """Measure one part, saving to `folder`; gives its name and the reason where nothing of it could be measured."""
+    """Measure one part, saving to `folder`; gives its name and the reason where not all of it could be measured."""
     path = folder / f"{name}.json"
     reporter.line(f"measuring: {name}")
     try:
@@ -116,13 +138,18 @@ def _attempt(name: str, source: Path, folder: Path, reporter: Reporter) -> dict[
 def _gather(folder: Path, failed: Mapping[str, str]) -> Session:
     """All that was measured as one, in the order of measurement; saved beside the parts.
 
-    Raises `JetAssayError` where there are none.
+    A part that cannot be read stays where it is and counts as failed. Raises `JetAssayError` where there is none else.
     """
-    measured = [folder / f"{name}.json" for name in ("pytest-benchmark", *PROGRAMS)]
-    paths = [path for path in measured if path.exists()]
-    if not paths:
+    sessions, failed = [], dict(failed)
+    for name in ("pytest-benchmark", *PROGRAMS):
+        if (path := folder / f"{name}.json").exists():
+            try:
+                sessions.append(read_session(path))
+            except DataError as error:
+                failed[name] = str(error)
+    if not sessions:
         raise JetAssayError("\n".join(f"{name}: {reason}" for name, reason in failed.items()))
-    session = merge([read_session(path) for path in paths])
+    session = merge(sessions)
     session["failed"] |= failed
     with whole_file(folder / _ALL) as path:
         path.write_text(json.dumps(session, indent=1), encoding="utf-8")
@@ -154,53 +181,6 @@ def measurable_cards() -> "tuple[dict[str, Card], dict[str, str]]":
         else:
             cards[name] = card
     return cards, reasons
-
-
-def render(session: Mapping[str, Any]) -> str:
-    """A session as text: backbones by batch size, the stages, what was not measured, and on which machine."""
-    own = [each for each in session["benchmarks"] if not each["extra_info"].get("beside_peer")]
-    forward = [each for each in own if each["extra_info"].get("backbone")]
-    stages = [each for each in own if not each["extra_info"].get("backbone")]
-    blocks = []
-    if forward:
-        how = "; ".join(dict.fromkeys(_how(each["extra_info"]) for each in forward))
-        blocks.append(f"jets/s by jets in a batch ({how})\n{_backbone_table(forward)}")
-    if stages:
-        rows = [(each["name"].removeprefix("bench_"), _rate(each), _amount(each["extra_info"])) for each in stages]
-        blocks.append(f"jets/s of the stages alone\n{aligned(rows, right=(1,))}")
-    if session.get("skipped"):
-        blocks.append(f"not measured\n{aligned(list(session['skipped'].items()))}")
-    blocks.append(f"Medians over rounds, ± half of the interquartile range.\n{describe_machine(session)}")
-    return "\n\n".join(blocks)
-
-
-def _backbone_table(benchmarks: Iterable[Mapping[str, Any]]) -> str:
-    """One row a backbone, one column a batch size and variant."""
-    cells: dict[str, dict[tuple[float, str], str]] = {}
-    for each in benchmarks:
-        about = each["extra_info"]
-        column = float(about.get("batch_size") or math.inf), str(about.get("variant") or "")
-        cells.setdefault(about["backbone"], {})[column] = _rate(each)
-    columns = sorted({column for row in cells.values() for column in row})
-    heads = [f"{'' if math.isinf(size) else int(size)} {variant}".strip() for size, variant in columns]
-    rows = [(name, *(row.get(column, "-") for column in columns)) for name, row in cells.items()]
-    return aligned([("", *heads), *rows], right=range(1, len(columns) + 1))
-
-
-def _rate(benchmark: Mapping[str, Any]) -> str:
-    """Such as `1,234 ±2%`: three digits at least, and how far the middle half of the rounds spreads."""
-    rate, stats = float(benchmark["extra_info"]["jets_per_s"]), benchmark["stats"]
-    digits = max(0, 2 - math.floor(math.log10(rate))) if rate > 0 else 0
-    return f"{rate:,.{digits}f} ±{50 * float(stats['iqr']) / float(stats['median']):.0f}%"
-
-
-def _how(about: Mapping[str, Any]) -> str:
-    return f"{about.get('threads', '?')} thread, {about.get('dtype', '?')}, {about.get('device', '?')}"
-
-
-def _amount(about: Mapping[str, Any]) -> str:
-    words = [f"{about['jets']:,} jets" if "jets" in about else "", str(about.get("note", ""))]
-    return ", ".join(word for word in words if word)
 
 
 def benchmarks_folder() -> Path:
@@ -242,14 +222,22 @@ def _run_pytest(folder: Path, path: Path, reporter: Reporter) -> None:
     """Run the benchmarks of `folder`, saving to `path`; those that fail are in the JSON."""
     root = folder.parent
     command = [sys.executable, "-m", "pytest", str(folder), "-c", str(root / "pyproject.toml"), "--rootdir", str(root)]
-    run_measuring([*command, *_OPTIONS, "--benchmark-json", str(path)], path, reporter)
+    command = [*command, *_OPTIONS, "--benchmark-json", str(path)]
+    run_measuring(command, path, reporter, ends=(0, _FAILED_ONES))
 
 
-def run_measuring(command: Sequence[str], path: Path, reporter: Reporter, *, folder: Path | None = None) -> None:
+def run_measuring(
+    command: Sequence[str],
+    path: Path,
+    reporter: Reporter,
+    *,
+    folder: Path | None = None,
+    ends: Container[int] = (0,),
+) -> None:
     """Run a command in `folder`, which saves what it measures to `path`; what it says goes to the reporter.
 
     It is in a session of its own, so that Ctrl-C reaches it once, through here, and it can save what is done.
-    Raises `JetAssayError` where nothing is saved, `InterruptedRunError` on Ctrl-C.
+    Raises `JetAssayError` where nothing is saved or its exit code is none of `ends`, `InterruptedRunError` on Ctrl-C.
     """
     environment = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
     said: deque[str] = deque(maxlen=_KEPT_LINES)
@@ -270,12 +258,14 @@ def run_measuring(command: Sequence[str], path: Path, reporter: Reporter, *, fol
             code = process.wait()
         except KeyboardInterrupt as stop:
             _stop(process)
-            kept = f"what was finished is in {path}" if path.exists() else "nothing was finished"
+            finished = any(path.parent.glob("*.json"))  # this part or one before
+            kept = f"what was finished is in {path.parent}" if finished else "nothing was finished"
             raise InterruptedRunError(f"benchmarks stopped; {kept}. Nothing was tracked.") from stop
         finally:
             _stop(process)
-    if not path.exists():
-        raise JetAssayError("\n".join([f"no benchmark was finished; they ended with exit code {code}:", *said]))
+    if code not in ends or not path.exists():
+        done = "not all was measured" if path.exists() else "no benchmark was finished"
+        raise JetAssayError("\n".join([f"{done}; exit code {code}:", *said]))
 
 
 def _stop(process: "subprocess.Popen[str]") -> None:

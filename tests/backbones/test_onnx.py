@@ -9,6 +9,7 @@ import onnx
 import pytest
 import torch
 
+from jetassay.backbones import onnx as onnx_backbone
 from jetassay.backbones.card import read_card
 from jetassay.backbones.catalogue import backbone_cards
 from jetassay.backbones.loading import load_backbone
@@ -313,6 +314,20 @@ def test_another_file_than_the_cards_is_refused(copy):
 def test_what_the_runtime_cannot_do_is_named(copy, arguments, message):
     with pytest.raises(ConfigError, match=message):
         load_backbone(card_of(copy), reporter=QUIET, **arguments)
+
+
+def test_cuda_computes_in_float32_and_not_in_tf32(copy, monkeypatch):
+    """What the session would be asked for; there is no such device here."""
+    asked, make = [], onnx_backbone._session
+
+    def session(content, *, source, providers):
+        asked.append(providers)
+        return make(content, source=source, providers=["CPUExecutionProvider"])
+
+    monkeypatch.setattr(onnx_backbone, "_session", session)
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CUDAExecutionProvider"])
+    load_backbone(card_of(copy), device="cuda:1", reporter=QUIET)
+    assert asked == [[("CUDAExecutionProvider", {"device_id": "1", "use_tf32": "0"})]]
 
 
 def test_without_the_runtime_the_error_names_the_extra(copy, monkeypatch):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from jetassay.backbones.pairs import PairEmbed, kinematics, pair_features
+from jetassay.backbones.pairs import PairEmbed, _largest_triangle, kinematics, lower_triangle, pair_features
 
 
 @pytest.fixture
@@ -87,3 +87,27 @@ def test_the_bias_is_symmetric_and_zero_in_padded_slots(make_batch, moved):
     pairs = jets.mask[:, None, :, None] & jets.mask[:, None, None, :]
     assert (bias.masked_fill(pairs, 0) == 0).all()
     assert (bias.masked_fill(~pairs, 1) != 0).all()
+
+
+@pytest.mark.parametrize("n", [1, 2, 15, 16, 17, 127, 128, 129, 300])
+def test_every_constituent_and_key_find_their_pair(n):
+    keys = -(-n // 16) * 16
+    one, other, found = lower_triangle(n, keys, device=torch.device("cpu"))
+    assert [*zip(one.tolist(), other.tolist(), strict=True)] == [(i, j) for i in range(n) for j in range(i + 1)]
+    found = found.view(n, keys)
+    rows, columns = torch.arange(n)[:, None].expand(n, n), torch.arange(n).expand(n, n)
+    assert torch.equal(one[found[:, :n]], torch.maximum(rows, columns))
+    assert torch.equal(other[found[:, :n]], torch.minimum(rows, columns))
+    assert ((found >= 0) & (found < len(one))).all(), (
+        "beyond the last constituent any pair is read, and there must be one"
+    )
+
+
+def test_jets_of_all_lengths_share_one_small_table():
+    _largest_triangle.cache_clear()
+    for n in range(1, 129):
+        lower_triangle(n, -(-n // 16) * 16, device=torch.device("cpu"))
+    assert _largest_triangle.cache_info().currsize == 1
+    held = _largest_triangle(128, torch.device("cpu"))
+    assert _largest_triangle.cache_info().currsize == 1
+    assert sum(each.untyped_storage().nbytes() for each in held) <= 264_000

@@ -7,8 +7,10 @@ import pytest
 import torch
 
 from jetassay.backbones.protocol import Output
+from jetassay.embeddings import extraction
 from jetassay.embeddings.batching import Batching
-from jetassay.embeddings.extraction import embed_unit, embed_units
+from jetassay.embeddings.extraction import embed_together, embed_unit, embed_units
+from jetassay.embeddings.pools import Work
 from jetassay.embeddings.threads import one_thread_per_operator, prompt_turns
 from jetassay.embeddings.units import Reading, embedding_recipe, plan
 from jetassay.errors import DataError, NotFiniteError
@@ -236,3 +238,31 @@ def test_no_thread_is_left_behind_after_an_error(make_backbone, units):
     with pytest.raises(DataError):
         embed_all(broken(make_backbone, embedding=with_nan), units)
     assert threading.active_count() == before
+
+
+def test_what_a_backbone_takes_that_gives_nan_is_no_cost_of_those_beside_it(make_backbone, dataset, small, monkeypatch):
+    """By a made-up clock, on which waiting for a pool takes 1 s of the sound backbone, and 100 s of the other."""
+
+    class Broken(make_backbone):
+        def embed(self, batch):
+            output = super().embed(batch)
+            output.embedding[:] = np.nan
+            return output
+
+    now = 0.0
+    collect = extraction._collect
+
+    def collected(pool, batches):
+        nonlocal now
+        now += 100.0 if isinstance(pool.work.backbone, Broken) else 1.0
+        return collect(pool, batches)
+
+    monkeypatch.setattr(extraction, "_collect", collected)
+    monkeypatch.setattr(extraction.time, "perf_counter", lambda: now)
+    shards = []
+    sound, broken = (
+        Work(backbone=each, units=plan_units(each, dataset), finished=lambda _, shard: shards.append(shard))
+        for each in (make_backbone(), Broken(name="broken"))
+    )
+    assert [*embed_together([sound, broken], threads=2)] == [broken]
+    assert [shard.facts["cost"]["seconds"] for shard in shards] == [3.0, 3.0, 2.0, 3.0]

@@ -3,6 +3,7 @@
 import sys
 import threading
 import tracemalloc
+from dataclasses import replace
 from functools import partial
 
 import awkward as ak
@@ -16,9 +17,12 @@ from jetassay.embeddings import store as stores
 from jetassay.embeddings.aside import SetAsideError
 from jetassay.embeddings.batching import Batching
 from jetassay.embeddings.datasets import embed_dataset, fill, plan_embedding, stream_dataset
+from jetassay.embeddings.extraction import embed_together, embed_unit
 from jetassay.errors import NotFiniteError
 from jetassay.features.recipe import Feature, FeatureSet
 from jetassay.jets.dataset import open_dataset
+from jetassay.jets.perturbations import parse_perturbation
+from jetassay.jets.schema import Selection
 
 
 @pytest.fixture
@@ -83,6 +87,68 @@ def test_backbones_of_other_lengths_and_columns_give_the_bits_that_each_gives_al
         fill([alone])
         assert np.array_equal(each.load().embedding, alone.load().embedding)
         assert each.load().counts == alone.load().counts
+
+
+def unlike_units(unit):
+    """Units of the same range whose jets or pools are not the same, by what sets them apart."""
+    drop = parse_perturbation("drop=0.4")
+    recipes = {
+        "perturbation": {"perturbation": drop},
+        "its-strength": {"perturbation": replace(drop, value=0.2)},
+        "its-seed": {"perturbation": replace(drop, seed=1)},
+        "length": {"max_constituents": 3},
+        "pools": {"entries_per_pool": 7},
+    }
+    readings = {
+        "selection": {"selection": (Selection("hard", column="jet_pt", low=700, high=1e9),)},
+        "labels": {"labelled": False},
+    }
+    return {
+        **{what: replace(unit, recipe=replace(unit.recipe, **change)) for what, change in recipes.items()},
+        **{what: replace(unit, reading=replace(unit.reading, **change)) for what, change in readings.items()},
+    }
+
+
+def test_units_that_share_a_range_and_not_their_jets_give_the_bits_that_each_gives_alone(units, make_backbone):
+    found, unlike = {}, {"nominal": units[0], **unlike_units(units[0])}
+    works = [
+        pools.Work(
+            backbone=make_backbone(name=what, max_constituents=unit.recipe.max_constituents), units=[unit],
+            finished=lambda unit, shard: found.update({unit: shard}),
+        )
+        for what, unit in unlike.items()
+    ]  # fmt: skip
+    assert embed_together(works, threads=2) == {}
+    for work, (what, unit) in zip(works, unlike.items(), strict=True):
+        alone = embed_unit(work.backbone, unit, threads=2)
+        assert found[unit].facts["counts"] == alone.facts["counts"], what
+        for name, column in alone.columns.items():
+            assert np.array_equal(found[unit].columns[name], column), what
+
+
+def test_jets_that_are_perturbed_alike_are_read_once_with_all_that_any_backbone_needs(units, make_backbone, count):
+    """One sees where constituents are in the jet, whose sign is that of the jet's eta; the other does not."""
+
+    class Other(make_backbone):
+        feature_set = FeatureSet(name="energies", title="Energies", features=(Feature("part_energy"),))
+
+    recipe = replace(units[0].recipe, perturbation=parse_perturbation("smear=0.3"))
+    found, reads = {}, count(pools, "perturb_chunk")
+    for order in (1, -1):
+        works = [
+            pools.Work(
+                backbone=backbone,
+                units=[replace(units[0], recipe=replace(recipe, card=name, feature_set=backbone.feature_set.digest()))],
+                finished=lambda unit, shard: found.update({unit: shard}),
+            )
+            for name, backbone in {"one": make_backbone(name="one"), "other": Other(name="other")}.items()
+        ][::order]
+        reads.clear()
+        assert embed_together(works, threads=2) == {}
+        assert len(reads) == 3, "pools of the unit, however many backbones"
+        for work in works:
+            alone = embed_unit(work.backbone, work.units[0], threads=2)
+            assert np.array_equal(found[work.units[0]].columns["embedding"], alone.columns["embedding"])
 
 
 def test_only_what_each_backbone_lacks_is_computed(planned, make_backbone, dataset, store, small, count):

@@ -15,6 +15,7 @@ from jetassay.backbones.card import ALL_LAYERS, Card
 from jetassay.backbones.checks import REFUSALS, check_batch, check_finite, check_widths
 from jetassay.backbones.feature_sets import feature_set_of
 from jetassay.backbones.padding import pad
+from jetassay.backbones.precision import exact_float32
 from jetassay.backbones.protocol import Backbone, Output
 from jetassay.backbones.weights import load_strictly, locate_weights, read_state, state_digest
 from jetassay.errors import ConfigError, WeightsError
@@ -55,7 +56,7 @@ class TorchBackbone:
         Raises `DataError` where the batch is not of this backbone's feature set, or a jet has too many constituents.
         """
         check_batch(self, batch)
-        with torch.inference_mode(), self._precision():
+        with torch.inference_mode(), exact_float32(), self._precision():
             embedding, logits = self._forward(batch) if self._rows is None else self._by_rectangles(batch, self._rows)
         found = _array(embedding)
         check_finite(self.card, found)

@@ -240,7 +240,10 @@ def _providers(card: Card, layout: OnnxLayout, device: str) -> list[Any]:
             f"{card.name}: ONNX Runtime has no provider '{name or device}' here; known: {', '.join(known)}. Choose "
             "another device, or `provider` in the card"
         )
-    return [(name, {"device_id": number})] if number else [name]
+    options = {"device_id": number} if number else {}
+    if name == "CUDAExecutionProvider":
+        options["use_tf32"] = "0"  # float32 is float32, as everywhere; it is 1 by default
+    return [(name, options)]
 
 
 def _check_signature(

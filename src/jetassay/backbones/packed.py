@@ -19,7 +19,6 @@ import math
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +26,7 @@ from torch.nn import functional
 
 from jetassay.backbones.dense import masked_mean
 from jetassay.backbones.folding import Linear, Norm, batch_norm
-from jetassay.backbones.pairs import PairEmbed, kinematics, pair_features
+from jetassay.backbones.pairs import PairEmbed, kinematics, lower_triangle, pair_features
 from jetassay.backbones.part import Block, Embed, ParticleTransformer
 
 _STEP = 16  # keys are read in multiples of this
@@ -153,7 +152,7 @@ class _PackedPairs:
         """(J, C, 4) to (J, H, C, K), K being C rounded up to a multiple of 16; minus infinity where there is no key."""
         jets, n = mask.shape
         keys = -(-n // _STEP) * _STEP
-        one, other, spread = _lower_triangle(n, keys, p4.device)
+        one, other, spread = lower_triangle(n, keys, device=p4.device)
         known = kinematics(p4).view(-1, n)
         x = pair_features(*(known.index_select(1, each).view(7, -1) for each in (one, other)))
         found = torch.cat([self._net(each) for each in torch.split(x, self._at_once, dim=1)], dim=1)
@@ -171,15 +170,6 @@ class _PackedPairs:
         matrix, bias = self._last
         found = torch.mm(matrix, x.to(matrix.dtype).T).add_(bias)
         return (functional.gelu(found) if self._last_activation else found).to(self._rest)
-
-
-@lru_cache(maxsize=256)
-def _lower_triangle(n: int, keys: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """The members of each of P pairs, a constituent with itself included; and of (n, keys) the pair, any beyond n."""
-    one, other = torch.tril_indices(n, n, device=device)
-    spread = torch.zeros((n, keys), dtype=torch.int64, device=device)
-    spread[one, other] = spread[other, one] = torch.arange(len(one), device=device)
-    return one.contiguous(), other.contiguous(), spread.flatten()
 
 
 class _PackedFeed:

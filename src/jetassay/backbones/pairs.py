@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 import torch
@@ -10,6 +11,7 @@ from torch.nn import functional
 
 _TINY = 1e-8
 _TINIER = 1e-20
+_TABLE = 128  # constituents that the table of pairs is of; for longer jets the next power of two
 
 
 def pair_features(one: Tensor, other: Tensor) -> Tensor:
@@ -44,6 +46,26 @@ def kinematics(p4: Tensor) -> Tensor:
     ratio = 1 + (2 * pz) / (energy - pz).clamp(min=_TINIER)
     rapidity = 0.5 * ratio.clamp(min=_TINIER).log()
     return torch.stack((px, py, pz, energy, pt, rapidity, torch.atan2(py, px)))
+
+
+def lower_triangle(n: int, keys: int, *, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """The members of the P pairs of n constituents, each with itself included, and where to find them, all int64.
+
+    members: (P,) and (P,), the first not before the second; found: (n * keys,), row by row the pair that constituent
+    and key are, and any pair for keys beyond n. Made from one table, which is kept: 256 KiB up to 128 constituents.
+    """
+    pairs = n * (n + 1) // 2
+    one, other, found = _largest_triangle(max(_TABLE, 1 << (keys - 1).bit_length()), device)
+    return one[:pairs], other[:pairs], found[:n, :keys].clamp(max=pairs - 1).flatten()
+
+
+@lru_cache(maxsize=4)
+def _largest_triangle(n: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Row by row, so that it begins with that of every smaller number; found (n, n). 16 n^2 bytes."""
+    one, other = torch.tril_indices(n, n, device=device)
+    found = torch.zeros((n, n), dtype=torch.int64, device=device)
+    found[one, other] = found[other, one] = torch.arange(len(one), device=device)
+    return one.contiguous(), other.contiguous(), found
 
 
 class PairEmbed(nn.Module):

@@ -259,10 +259,10 @@ def throughput(
         from jetassay.gates import enforce
         from jetassay.throughput import run_benchmarks
 
-        text, verdicts = run_benchmarks(reporter=Reporter(quiet=quiet), gates_only=gates)
+        text, judgement = run_benchmarks(reporter=Reporter(quiet=quiet), gates_only=gates)
         print(text)
         if gates:
-            enforce(verdicts)
+            enforce(judgement)
 
 
 @command("jetassay train-mini mlp", name="train-mini")

@@ -126,22 +126,23 @@ def _finished(
     under_way: Iterable[tuple[Pool, list[Batch]]], failed: MutableMapping[Work, NotFiniteError]
 ) -> Iterator[tuple[Pool, _Part]]:
     """The embedding of each pool; what gives NaN or infinity is put into `failed`, and nothing more comes of it."""
-    began = time.perf_counter()
+    ended = time.perf_counter()
     for pool, batches in under_way:
+        found = None
         try:
-            if pool.work in failed:
-                continue
-            columns, cpu_s = _collect(pool, batches)
+            if pool.work not in failed:
+                found = _collect(pool, batches)
         except NotFiniteError as error:
             failed[pool.work] = error
-            continue
         finally:
             for _, future in batches:
                 future.cancel()
-        now = time.perf_counter()
-        cost = Cost(jets=len(pool.entries), seconds=now - began, forward_cpu_s=cpu_s, reading_cpu_s=pool.reading_cpu_s)
-        began = now
-        yield pool, _Part(columns, pool.counts, cost)
+        began, ended = ended, time.perf_counter()  # what failed has taken is no cost of the next one
+        if found is not None:
+            columns, cpu_s = found
+            seconds, jets = ended - began, len(pool.entries)
+            cost = Cost(jets=jets, seconds=seconds, forward_cpu_s=cpu_s, reading_cpu_s=pool.reading_cpu_s)
+            yield pool, _Part(columns, pool.counts, cost)
 
 
 def _collect(pool: Pool, batches: Sequence[Batch]) -> tuple[dict[str, Column], float]:
