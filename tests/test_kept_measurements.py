@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from jetassay import throughput
-from jetassay.errors import InterruptedRunError, JetAssayError, TrackingError
+from jetassay.errors import ConfigError, InterruptedRunError, JetAssayError, TrackingError
 from jetassay.gates import enforce, render_judgement
 from jetassay.measurements import read_session
 from jetassay.progress import Reporter
@@ -124,6 +124,12 @@ def test_ctrl_c_in_a_program_ends_the_run(run):
     with pytest.raises(InterruptedRunError):
         run_with(scaling=InterruptedRunError("stopped"))
     assert tracked == []
+
+
+def test_without_weaver_there_is_nothing_to_compare_with(run, monkeypatch):
+    monkeypatch.setattr(throughput, "find_spec", lambda name: None if name == "weaver" else object())
+    with pytest.raises(ConfigError, match="weaver-core, not installed here"):
+        run[0]()
 
 
 def test_one_core_costs_the_gates_of_two_threads_and_nothing_else(run):

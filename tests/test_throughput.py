@@ -113,12 +113,6 @@ def test_a_session_says_what_failed_and_what_could_not_be_measured(measured):
     assert measured["skipped"] == measurable_cards()[1]
 
 
-def test_without_weaver_there_is_nothing_to_compare_with(run, monkeypatch):
-    monkeypatch.setattr(throughput, "find_spec", lambda name: None if name == "weaver" else object())
-    with pytest.raises(ConfigError, match="weaver-core, not installed here"):
-        run[0]()
-
-
 def test_where_no_benchmark_can_run_the_error_says_what_pytest_said(tmp_path):
     folder = tmp_path / "benchmarks"
     folder.mkdir()
