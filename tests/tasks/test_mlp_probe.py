@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 from test_probe import with_embeddings
 
 from jetassay.errors import ConvergenceError, DataError
-from jetassay.tasks.dense_head import Stack, train_heads
+from jetassay.tasks.dense_head import HIDDEN, Stack, _differentiate, _losses, _Parts, train_heads
 from jetassay.tasks.mlp_probe import dense, mlp_probe, seeds_of
 from jetassay.tasks.probe import probe
 from jetassay.tasks.trial import Trial
@@ -147,3 +148,21 @@ def test_of_many_training_jets_some_are_taken_and_every_test_jet_is_scored(split
     monkeypatch.setattr("jetassay.tasks.mlp_probe.MOST_JETS", 25)
     outcome = mlp_probe(splits, backbone="x", signals=["Hbb"], starts=1)
     assert {(each.n_train, each.n_signal, each.n_background) for each in outcome.scores} == {(50, 60, 60)}
+
+
+@pytest.mark.parametrize("stacks", [1, 3], ids=["the-same-jets", "jets-of-their-own"])
+def test_gradients_by_hand_are_those_of_torchs_graph(stacks):
+    stream, generator = np.random.default_rng(1), torch.Generator().manual_seed(1)
+    shapes = (3, 5, HIDDEN), (3, 1, HIDDEN), (3, HIDDEN, 1), (3, 1, 1)
+    parameters = _Parts([torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes])
+    x, y, w = (torch.from_numpy(stream.random(shape)) for shape in ((3, 20, 5), (3, 20), (3, 20)))
+    y.round_()
+    if stacks == 1:
+        x, y, w = (each[:1].expand(3, *each.shape[1:]) for each in (x, y, w))
+    gradients = _Parts(parameters.each)
+    _differentiate(parameters, gradients, x, y, w)
+    leaves = [each.clone().requires_grad_() for each in parameters.each]
+    for found, expected in zip(
+        gradients.each, torch.autograd.grad(_losses(leaves, x, y, w).sum(), leaves), strict=True
+    ):
+        torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)

@@ -27,8 +27,7 @@ _UNCUT = 1 << 30
 class Work:
     """What one backbone has to embed.
 
-    units:    those of `finished`, each as soon as it is complete; in order where all works have the same ones. No two
-              are the same
+    units:    those of `finished`, each as soon as it is complete; in order where all works have the same ones
     advance:  hears of entries that are done
     """
 
@@ -103,7 +102,6 @@ def _by_range(works: Sequence[Work]) -> list[list[tuple[Work, EmbeddingUnit]]]:
     """Units that are made of the same jets in the same pools, together; in the order in which they come."""
     found: dict[object, list[tuple[Work, EmbeddingUnit]]] = {}
     for work in works:
-        assert len(set(work.units)) == len(work.units), "the pools of two that are the same could not be told apart"
         for unit in work.units:
             recipe = unit.recipe
             cut = recipe.entries_per_pool, recipe.max_constituents, recipe.perturbation

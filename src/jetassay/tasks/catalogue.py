@@ -181,7 +181,7 @@ MLP_PROBE = Task(
 )
 MULTICLASS = Task(
     name="multiclass",
-    version=2,
+    version=3,
     description="multinomial regression on frozen embeddings, all classes together",
     scope="backbone",
     takes="splits",

@@ -4,6 +4,7 @@ h = relu(x W1 + b1) with `HIDDEN` units, logit = h W2 + b2. All networks of a ca
 each operation works on all of them at once; none sees another.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -86,28 +87,56 @@ def train_heads(train: Stack, validation: Stack, *, seeds: NDArray[np.int64]) ->
 def _train(train: Stack, validation: Stack, streams: list[np.random.Generator]) -> DenseHeads:
     import torch
 
-    parameters = _first_weights(streams, train.features.shape[2])
-    optimiser = _Adam(parameters)
-    x, y, w = _tensors(train)
-    held = tuple(each.expand(len(streams), *each.shape[1:]) for each in _tensors(validation))
-    own = torch.arange(len(streams))[:, None] % len(x)
-    jets = x.shape[1]
-    best = _Best(parameters)
-    for epoch in range(1, MOST_EPOCHS + 1):
-        order = torch.from_numpy(np.stack([stream.permutation(jets) for stream in streams]))
-        for start in range(0, jets, BATCH):
-            rows = order[:, start : start + BATCH]
-            share = jets / rows.shape[1]  # weights sum to 1 over all jets
-            loss = share * _losses(parameters, x[own, rows], y[own, rows], w[own, rows]).sum()
-            optimiser.step(torch.autograd.grad(loss, parameters))
-        with torch.no_grad():
+    with torch.no_grad():
+        parameters = _Parts(_first_weights(streams, train.features.shape[2]))
+        optimiser, best = _Adam(parameters), _Best(parameters.each)
+        x, y, w = (each.flatten(0, 1) for each in _tensors(train))
+        held = tuple(each.expand(len(streams), *each.shape[1:]) for each in _tensors(validation))
+        stacks, jets = train.is_signal.shape
+        own = jets * (torch.arange(len(streams))[:, None] % stacks)
+        for epoch in range(1, MOST_EPOCHS + 1):
+            order = own + torch.from_numpy(np.stack([stream.permutation(jets) for stream in streams]))
+            for start in range(0, jets, BATCH):
+                rows = order[:, start : start + BATCH]
+                share = jets / rows.shape[1]  # weights sum to 1 over all jets
+                batch = (each.index_select(0, rows.flatten()).unflatten(0, rows.shape) for each in (x, y, share * w))
+                _differentiate(parameters, optimiser.gradients, *batch)
+                optimiser.step()
             parts = (slice(start, start + _HELD) for start in range(0, held[0].shape[1], _HELD))
-            blocks = [_losses(parameters, *(each[:, part] for each in held)) for part in parts]
-            losses = torch.stack(blocks).sum(dim=0)
-            best.take(losses, parameters, epoch)
-        if best.all_done(epoch):
-            break
+            blocks = [_losses(parameters.each, *(each[:, part] for each in held)) for part in parts]
+            best.take(torch.stack(blocks).sum(dim=0), parameters.each, epoch)
+            if best.all_done(epoch):
+                break
     return best.heads()
+
+
+class _Parts:
+    """W1 (S, D, H), b1 (S, 1, H), W2 (S, H, 1) and b2 (S, 1, 1) of S networks: views, `each`, of one table, `all`."""
+
+    def __init__(self, parts: "Sequence[torch.Tensor]") -> None:
+        import torch
+
+        self.all = torch.cat([part.flatten() for part in parts])
+        pieces = self.all.split([part.numel() for part in parts])
+        self.each = [piece.view_as(part) for piece, part in zip(pieces, parts, strict=True)]
+
+
+def _differentiate(
+    parameters: _Parts, gradients: _Parts, x: "torch.Tensor", y: "torch.Tensor", w: "torch.Tensor"
+) -> None:
+    """Put the gradients of the sum of `_losses` into `gradients`: by hand, a third faster than by torch's graph."""
+    import torch
+
+    first, first_bias, second, second_bias = parameters.each
+    hidden = torch.baddbmm(first_bias, x, first).relu_()
+    wrong = torch.baddbmm(second_bias, hidden, second).sigmoid_()
+    wrong[..., 0].sub_(y).mul_(w)
+    below = torch.bmm(wrong, second.transpose(1, 2)).mul_(hidden.sign())  # a mask takes thirty times as long
+    into = gradients.each
+    torch.bmm(x.transpose(1, 2), below, out=into[0])
+    torch.sum(below, dim=1, keepdim=True, out=into[1])
+    torch.bmm(hidden.transpose(1, 2), wrong, out=into[2])
+    torch.sum(wrong, dim=1, keepdim=True, out=into[3])
 
 
 def _losses(
@@ -128,8 +157,7 @@ def _first_weights(streams: list[np.random.Generator], width: int) -> "list[torc
 
     shapes = ((width, HIDDEN), width), ((1, HIDDEN), width), ((HIDDEN, 1), HIDDEN), ((1, 1), HIDDEN)
     drawn = [[stream.uniform(-1, 1, shape) / np.sqrt(inputs) for shape, inputs in shapes] for stream in streams]
-    stacked = (np.stack(each).astype(np.float32) for each in zip(*drawn, strict=True))
-    return [torch.from_numpy(each).requires_grad_() for each in stacked]
+    return [torch.from_numpy(np.stack(each).astype(np.float32)) for each in zip(*drawn, strict=True)]
 
 
 def _tensors(stack: Stack) -> "tuple[torch.Tensor, torch.Tensor, torch.Tensor]":
@@ -140,31 +168,26 @@ def _tensors(stack: Stack) -> "tuple[torch.Tensor, torch.Tensor, torch.Tensor]":
 
 
 class _Adam:
-    """AdamW (Loshchilov and Hutter, arXiv:1711.05101) on tensors whose first axis is the network."""
+    """AdamW (Loshchilov and Hutter, arXiv:1711.05101) of all networks; `gradients` is where it takes theirs from."""
 
-    def __init__(self, parameters: "list[torch.Tensor]") -> None:
+    def __init__(self, parameters: _Parts) -> None:
         import torch
 
-        self._parameters = parameters
-        self._first = [torch.zeros_like(each) for each in parameters]
-        self._second = [torch.zeros_like(each) for each in parameters]
+        self._parameters = parameters.all
+        self.gradients = _Parts(parameters.each)
+        self._first, self._second = torch.zeros_like(parameters.all), torch.zeros_like(parameters.all)
         self._steps = 0
 
-    def step(self, gradients: "tuple[torch.Tensor, ...]") -> None:
-        import torch
-
+    def step(self) -> None:
         self._steps += 1
         one, two = _MOMENTA
         rate = RATE / (1 - one**self._steps)
         scale = (1 - two**self._steps) ** 0.5
-        with torch.no_grad():
-            for parameter, gradient, first, second in zip(
-                self._parameters, gradients, self._first, self._second, strict=True
-            ):
-                first.lerp_(gradient, 1 - one)
-                second.mul_(two).addcmul_(gradient, gradient, value=1 - two)
-                parameter.mul_(1 - RATE * DECAY)
-                parameter.addcdiv_(first, second.sqrt().div_(scale).add_(_TINY), value=-rate)
+        gradient = self.gradients.all
+        self._first.lerp_(gradient, 1 - one)
+        self._second.mul_(two).addcmul_(gradient, gradient, value=1 - two)
+        self._parameters.mul_(1 - RATE * DECAY)
+        self._parameters.addcdiv_(self._first, self._second.sqrt().div_(scale).add_(_TINY), value=-rate)
 
 
 class _Best:

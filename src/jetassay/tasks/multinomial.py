@@ -164,11 +164,10 @@ class _Data:
         width = rows.shape[1]
         hessian = np.empty((self._classes, width, self._classes, width))
         for a in range(self._classes):
-            root = rows * np.sqrt(probabilities[:, a] * (1 - probabilities[:, a]) / len(rows))[:, None]
-            hessian[a, :, a] = root.T @ root
-            for b in range(a):
-                both = probabilities[:, a] * probabilities[:, b] / len(rows)
-                hessian[a, :, b] = hessian[b, :, a] = -(rows * both[:, None]).T @ rows
+            for b in range(a + 1):  # a matrix by its own transpose takes half of the operations
+                other = 1 - probabilities[:, a] if a == b else probabilities[:, b]
+                root = rows * np.sqrt(probabilities[:, a] * other / len(rows))[:, None]
+                hessian[a, :, b] = hessian[b, :, a] = (1 if a == b else -1) * (root.T @ root)
         # A number added to all intercepts changes nothing; this fixes it and leaves every other direction alone.
         hessian[:, -1, :, -1] += 1 / self._classes
         square = hessian.reshape(self._classes * width, -1)
