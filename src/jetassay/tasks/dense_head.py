@@ -117,7 +117,7 @@ class _Parts:
         import torch
 
         self.all = torch.cat([part.flatten() for part in parts])
-        pieces = self.all.split([part.numel() for part in parts])
+        pieces = torch.split(self.all, [part.numel() for part in parts])
         self.each = [piece.view_as(part) for piece, part in zip(pieces, parts, strict=True)]
 
 
