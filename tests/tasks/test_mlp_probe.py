@@ -97,22 +97,19 @@ def test_the_network_of_the_smallest_validation_loss_is_scored(splits_of):
 
 
 def test_steps_are_those_of_torchs_adamw():
-    import torch
-
     from jetassay.tasks.dense_head import DECAY, RATE, _Adam
 
     torch.manual_seed(0)
-    ours = [torch.randn(2, 3, 4), torch.randn(2, 1, 4)]
-    theirs = [each.clone().requires_grad_() for each in ours]
+    ours = _Parts([torch.randn(2, 3, 4), torch.randn(2, 1, 4)])
+    theirs = [each.clone().requires_grad_() for each in ours.each]
     adam = _Adam(ours)
     reference = torch.optim.AdamW(theirs, lr=RATE, weight_decay=DECAY)
     for _ in range(20):
-        gradients = tuple(torch.randn_like(each) for each in ours)
-        adam.step(gradients)
-        for each, gradient in zip(theirs, gradients, strict=True):
-            each.grad = gradient
+        for each, gradient in zip(theirs, adam.gradients.each, strict=True):
+            each.grad = gradient.normal_().clone()
+        adam.step()
         reference.step()
-    for one, other in zip(ours, theirs, strict=True):
+    for one, other in zip(ours.each, theirs, strict=True):
         assert torch.allclose(one, other.detach(), atol=1e-6)
 
 
