@@ -169,6 +169,7 @@ def test_a_section_that_fails_is_named_and_costs_no_other(frame, tmp_path, unren
 
 def test_every_number_leads_to_its_run_and_to_what_it_depends_on(frame, tmp_path, unrendered):
     tracked = frame.assign(run_id=frame["backbone"].map({"alpha": "run-1", "beta-long-name": "run-2"}))
+    tracked.loc[tracked["backbone_b"].notna(), "run_id"] = "run-of-the-suite"
     content = content_of(tracked, provenance={"data": {"dataset": "sim"}}, roles={"alpha": "control"})
     text = write_page(content, title="A page", folder=tmp_path).path.read_text()
     leaderboard, provenance = (text.split(title)[1].split("</table>")[0] for title in ("<table>", ">Provenance</h2>"))

@@ -24,15 +24,16 @@ def section(content: Content) -> Section:
     facts_table = Table(values, "what", title="All facts", kind="text", folded=True)
     if not content.anchors:
         return Section("Provenance", (facts_table,))
-    cells = run_cells(content.frame).reindex(content.backbones)
+    cells = run_cells(content.frame).reindex(content.backbones).fillna("-")
     title = "Which run the numbers of a backbone are of, and what they depend on"
     runs = Table(cells, "backbone", title=title, kind="text", anchors=content.anchors)
     return Section("Provenance", (runs, facts_table))
 
 
 def run_cells(frame: pd.DataFrame) -> pd.DataFrame:
-    """Text cells, backbones down; several values where its scores have several."""
-    columns = {name: frame.groupby("backbone", sort=False)[name].agg(_values) for name in _DEPENDS}
+    """Text cells, backbones down; several values where its scores have several. Scores of pairs are the suite's."""
+    own = frame[frame["backbone_b"].isna()]
+    columns = {name: own.groupby("backbone", sort=False)[name].agg(_values) for name in _DEPENDS}
     return pd.DataFrame(columns).rename(columns=_DEPENDS)
 
 
