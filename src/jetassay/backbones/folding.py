@@ -108,6 +108,15 @@ class Norm:
         return variance.clamp_(min=0).add_(self.eps).rsqrt_()[:, None]
 
 
+def gelu_(x: Tensor) -> Tensor:
+    """GELU in place: a table that the cache just holds is not read into a second one.
+
+    `torch.nn.functional` has no name for this operator of torch.
+    """
+    found: Tensor = torch.ops.aten.gelu_(x)
+    return found
+
+
 def batch_norm(layer: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
     """Scale and shift (D,), float64, that a batch normalisation is in inference."""
     assert layer.running_var is not None

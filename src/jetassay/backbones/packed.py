@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from jetassay.backbones.dense import masked_mean
-from jetassay.backbones.folding import Linear, Norm, batch_norm
+from jetassay.backbones.folding import Linear, Norm, batch_norm, gelu_
 from jetassay.backbones.pairs import PairEmbed, kinematics, lower_triangle, pair_features
 from jetassay.backbones.part import Block, Embed, ParticleTransformer
 
@@ -101,8 +101,9 @@ class PackedTransformer:
         """Tokens (J * C, D) after each layer of constituents; those of padded slots mean nothing."""
         tokens = self._embed(features.flatten(0, 1))
         bias = self._bias(p4, mask)
+        projected = _Projected(tokens, bias)
         for block in self._blocks:
-            tokens = block(tokens, bias)
+            tokens = block(tokens, bias, projected)
             yield tokens
 
     def _read(self, tokens: Tensor, mask: Tensor) -> Iterator[Tensor]:
@@ -128,7 +129,7 @@ class _PackedEmbed:
     def __call__(self, features: Tensor) -> Tensor:
         x = torch.addcmul(self._shift, features, self._scale)
         for norm, linear in self._steps:
-            x = functional.gelu(linear(norm(x))).to(self._scale.dtype)
+            x = gelu_(linear(norm(x))).to(self._scale.dtype)
         return x
 
 
@@ -166,10 +167,10 @@ class _PackedPairs:
         """Features of pairs (4, P) to (H, P)."""
         x = x.T
         for linear in self._inner:
-            x = functional.gelu(linear(x))
+            x = gelu_(linear(x))
         matrix, bias = self._last
         found = torch.mm(matrix, x.to(matrix.dtype).T).add_(bias)
-        return (functional.gelu(found) if self._last_activation else found).to(self._rest)
+        return (gelu_(found) if self._last_activation else found).to(self._rest)
 
 
 class _PackedFeed:
@@ -192,7 +193,7 @@ class _PackedFeed:
     def __call__(self, x: Tensor) -> Tensor:
         if len(x) > self._at_once:
             return torch.cat([self(rows) for rows in torch.split(x, self._at_once)])
-        hidden = functional.gelu(self._widen(self._before(x)))
+        hidden = gelu_(self._widen(self._before(x)))
         rest = torch.addcmul(self._shift, x, self._residual)
         if self._apart:
             return rest.add_(self._narrow(self._after(hidden)))
@@ -211,31 +212,31 @@ class _PackedBlock:
         self._out = out.of_shifted(value).to(dtype)
         self._feed = _PackedFeed(block, dtype, rest, at_once=at_once)
 
-    def __call__(self, tokens: Tensor, bias: Tensor) -> Tensor:
-        """Tokens (J * C, D) to tokens."""
-        rows, width = tokens.shape
-        projected = tokens.new_empty(rows + _STEP - 1, 3 * width)
-        self._project.into(projected[:rows], self._before(tokens))
-        projected[:rows, :width].add_(self._query)
-        projected[rows:] = 0  # read as keys of the last jet, and never used; but NaN would spread
-        x = self._after(self._out(_attend(projected, bias)).to(tokens.dtype)).add_(tokens)
-        return self._feed(x)
+    def __call__(self, tokens: Tensor, bias: Tensor, projected: "_Projected") -> Tensor:
+        """Tokens (J * C, D) to tokens; what `projected` held is overwritten."""
+        self._project.into(projected.rows, self._before(tokens))
+        projected.queries.add_(self._query)
+        mixed = functional.scaled_dot_product_attention(*projected.heads, bias).transpose(1, 2)
+        found = self._out(mixed.reshape(tokens.shape)).to(tokens.dtype)
+        return self._feed(self._after(found).add_(tokens))
 
 
-def _attend(projected: Tensor, bias: Tensor) -> Tensor:
-    """What constituents take from one another, (J * C, D).
+class _Projected:
+    """Query, key and value of each constituent: one table (J * C + K - C, 3 D) for all layers, seen in three ways.
 
-    projected: query, key and value of each constituent, (J * C + 15, 3 D); bias (J, H, C, K)
+    rows: what is written, (J * C, 3 D); queries: (J * C, D) of them
+    heads: what attention reads, query (J, H, C, D / H), key and value (J, H, K, D / H)
     """
-    jets, heads, n, keys = bias.shape
-    width = projected.shape[1] // 3
-    strides = n * projected.stride(0), width // heads, projected.stride(0), 1
-    query, key, value = (
-        projected.as_strided((jets, heads, many, strides[1]), strides, k * width)
-        for k, many in enumerate((n, keys, keys))
-    )
-    mixed = functional.scaled_dot_product_attention(query, key, value, bias)
-    return mixed.transpose(1, 2).reshape(-1, width)
+
+    def __init__(self, tokens: Tensor, bias: Tensor) -> None:
+        jets, heads, n, keys = bias.shape
+        rows, width = tokens.shape
+        # The rows at the end are read as keys of the last jet, and never used; but NaN would spread.
+        table = tokens.new_zeros(rows + keys - n, 3 * width)
+        self.rows, self.queries = table[:rows], table[:rows, :width]
+        own = width // heads
+        strides, many = (n * 3 * width, own, 3 * width, 1), (n, keys, keys)
+        self.heads = [table.as_strided((jets, heads, many[k], own), strides, k * width) for k in range(3)]
 
 
 class _PackedReader:
