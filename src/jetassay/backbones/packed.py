@@ -62,6 +62,8 @@ class PackedTransformer:
         if sizes is None:
             sizes = _PROCESSOR if module.cls_token.device.type == "cpu" else _ACCELERATOR
         self.rows = sizes.rows
+        # Freed at once: from up to 32 MiB glibc learns to keep what is freed, and tables begin without page faults.
+        torch.empty(30 << 20, dtype=torch.uint8)
         self._embed = _PackedEmbed(module.embed, dtype, rest)
         self._bias = _PackedPairs(module.pair_embed, dtype, rest, at_once=sizes.pairs)
         self._blocks = [_PackedBlock(block, dtype, rest, at_once=sizes.feed) for block in _blocks(module.blocks)]
@@ -222,10 +224,9 @@ class _PackedBlock:
 
 
 class _Projected:
-    """Query, key and value of each constituent: one table (J * C + K - C, 3 D) for all layers, seen in three ways.
+    """Query, key and value of each constituent, one table for all layers.
 
-    rows: what is written, (J * C, 3 D); queries: (J * C, D) of them
-    heads: what attention reads, query (J, H, C, D / H), key and value (J, H, K, D / H)
+    `rows` (J * C, 3 D), `queries` (J * C, D) of them; `heads`: query (J, H, C, D / H), key and value (J, H, K, D / H)
     """
 
     def __init__(self, tokens: Tensor, bias: Tensor) -> None:
@@ -234,8 +235,8 @@ class _Projected:
         # The rows at the end are read as keys of the last jet, and never used; but NaN would spread.
         table = tokens.new_zeros(rows + keys - n, 3 * width)
         self.rows, self.queries = table[:rows], table[:rows, :width]
-        own = width // heads
-        strides, many = (n * 3 * width, own, 3 * width, 1), (n, keys, keys)
+        own, many = width // heads, (n, keys, keys)
+        strides = n * 3 * width, own, 3 * width, 1
         self.heads = [table.as_strided((jets, heads, many[k], own), strides, k * width) for k in range(3)]
 
 
