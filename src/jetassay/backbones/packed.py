@@ -218,7 +218,8 @@ class _PackedBlock:
         """Tokens (J * C, D) to tokens; what `projected` held is overwritten."""
         self._project.into(projected.rows, self._before(tokens))
         projected.queries.add_(self._query)
-        mixed = functional.scaled_dot_product_attention(*projected.heads, bias).transpose(1, 2)
+        query, key, value = projected.heads
+        mixed = functional.scaled_dot_product_attention(query, key, value, bias).transpose(1, 2)
         found = self._out(mixed.reshape(tokens.shape)).to(tokens.dtype)
         return self._feed(self._after(found).add_(tokens))
 
