@@ -15,7 +15,7 @@ def start_scheduler(home: Home) -> tuple[str, BaseProcess]:
     """Its address and its process."""
     note = home.root / "scheduler.json"
     arguments = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(note)]
-    process = start(arguments, module=DASK_SCHEDULER, environment=home.environment(), log=home.root / "log-crew")
+    process = start(arguments, module=DASK_SCHEDULER, environment=_environment(home), log=home.root / "log-crew")
     address, until = "", time.monotonic() + _STARTED_S
     while not address:
         text = note.read_text() if note.exists() else ""
@@ -30,13 +30,19 @@ def start_worker(
     home: Home, address: str, *, prepare: Prepare | None = None, given: tuple[Any, ...] = ()
 ) -> BaseProcess:
     """One worker without anybody who starts it again; see `processes.start` for the rest."""
-    files = str(home.root / "crew")
-    arguments = [address, "--no-nanny", "--nthreads", "1", "--no-dashboard", "--local-directory", files]
+    arguments = [address, "--no-nanny", "--nthreads", "1", "--no-dashboard"]
     return start(
         arguments,
         module=DASK_WORKER,
-        environment=home.environment(),
+        environment=_environment(home),
         log=home.root / "log-crew",
         prepare=prepare,
         given=given,
     )
+
+
+def _environment(home: Home) -> dict[str, str]:
+    """Temporary files of Dask's own are apart: what it leaves of processes that are killed is not ours to remove."""
+    folder = home.root / "crew"
+    folder.mkdir(exist_ok=True)
+    return {**home.environment(), "TMPDIR": str(folder)}

@@ -41,12 +41,12 @@ def kill(trial: Trial) -> None:
 
 def kill_while_simulating(trial: Trial) -> None:
     """kill -9 of the main process while its workers simulate; they must go too."""
-    trial.strike(strikes.send, int(signal.SIGKILL), stages=("simulate",))
+    trial.strike(strikes.send, int(signal.SIGKILL), stages=("simulate",), between=True)
 
 
 def kill_worker(trial: Trial) -> None:
     """kill -9 of a process that simulates."""
-    trial.expect(trial.strike(strikes.kill_children, stages=("simulate",)), (1,))
+    trial.expect(trial.strike(strikes.kill_children, stages=("simulate",), between=True), (1,))
 
 
 def terminate(trial: Trial) -> None:

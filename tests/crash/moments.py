@@ -35,12 +35,15 @@ class Course:
     events: tuple[tuple[float, str], ...]
     end_s: float
 
-    def draw(self, random: Random, stages: tuple[str, ...] = STAGES) -> tuple[Moment, str]:
-        """A moment in one of `stages`, and which: half of them just before an event, half at any time."""
+    def draw(self, random: Random, stages: tuple[str, ...] = STAGES, *, between: bool = False) -> tuple[Moment, str]:
+        """A moment in one of `stages`, and which: half of them just before an event, half at any time.
+
+        between: all of them at any time, for what is there only while the process itself waits
+        """
         there = [stage for stage in stages if any(found == stage for _, found in self.events)]
         stage = random.choice(there)
         own = [number for number, (_, found) in enumerate(self.events) if found == stage]
-        if random.random() < 0.5:
+        if not between and random.random() < 0.5:
             return Moment(random.choice(own) + 1, 0.0), stage
         starts = [each for each, _ in self.events] + [self.end_s]
         gaps = [max(starts[number + 1] - starts[number], 1e-4) for number in own]

@@ -95,9 +95,11 @@ class Trial:
             given=given,
         )
 
-    def strike(self, act: Callable[..., None], *given: object, stages: tuple[str, ...] = STAGES) -> int:
-        """Run the suite, with `act` at a moment drawn from `stages`; gives the exit code."""
-        moment, self.outcome.stage = self.way.course.draw(self.random, stages)
+    def strike(
+        self, act: Callable[..., None], *given: object, stages: tuple[str, ...] = STAGES, between: bool = False
+    ) -> int:
+        """Run the suite, with `act` at a moment drawn as `Course.draw` says; gives the exit code."""
+        moment, self.outcome.stage = self.way.course.draw(self.random, stages, between=between)
         return self.strike_at(moment, act, *given)
 
     def strike_at(self, moment: Moment, act: Callable[..., None], *given: object) -> int:

@@ -6,7 +6,7 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from importlib.util import find_spec
 from multiprocessing import resource_tracker
@@ -46,11 +46,13 @@ class Cluster:
         self._workers, self._reporter = workers, reporter
         self._client: Any = None
         self._owned: Any = None
+        self._quiet = ExitStack()
         self._looked = self._seen_working = 0.0
 
     def client(self) -> Any:
         """Dask's client; the first call starts or reaches the cluster. Raises `ClusterError`."""
         if self._client is None:
+            self._quiet.enter_context(_no_log_of_lost_schedulers())
             if self.scheduler.startswith(_ADDRESSES):
                 self._connect()
             else:
@@ -106,6 +108,7 @@ class Cluster:
                 self._reporter.warning(
                     f"{self.scheduler}: Dask did not end in order ({type(error).__name__}); see that no job is left"
                 )
+        self._quiet.close()
 
     def _connect(self) -> None:
         from distributed import Client
@@ -274,6 +277,22 @@ def _for_each_core_or_gpu(device: str) -> int:
 def _crew(client: Any) -> str:
     threads = client.nthreads()
     return f"{len(threads)} worker{'s' * (len(threads) != 1)} with {sum(threads.values())} threads in all"
+
+
+@contextmanager
+def _no_log_of_lost_schedulers() -> Iterator[None]:
+    """Dask logs them with tracebacks, each time it looks for one; `lost` says it in a line."""
+    import distributed  # noqa: F401 - which sets the levels when it is imported
+
+    loggers = [logging.getLogger(f"distributed.{name}") for name in ("client", "batched")]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
 
 
 @contextmanager
