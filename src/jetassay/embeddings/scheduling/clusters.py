@@ -13,6 +13,7 @@ from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
+from jetassay.embeddings.scheduling.silence import no_log_of_lost_schedulers
 from jetassay.embeddings.scheduling.worker import forget_backbones, require_package
 from jetassay.embeddings.threads import usable_cores
 from jetassay.errors import ClusterError, ConfigError
@@ -52,7 +53,7 @@ class Cluster:
     def client(self) -> Any:
         """Dask's client; the first call starts or reaches the cluster. Raises `ClusterError`."""
         if self._client is None:
-            self._quiet.enter_context(_no_log_of_lost_schedulers())
+            self._quiet.enter_context(no_log_of_lost_schedulers())
             if self.scheduler.startswith(_ADDRESSES):
                 self._connect()
             else:
@@ -277,22 +278,6 @@ def _for_each_core_or_gpu(device: str) -> int:
 def _crew(client: Any) -> str:
     threads = client.nthreads()
     return f"{len(threads)} worker{'s' * (len(threads) != 1)} with {sum(threads.values())} threads in all"
-
-
-@contextmanager
-def _no_log_of_lost_schedulers() -> Iterator[None]:
-    """Dask logs them with tracebacks, each time it looks for one; `lost` says it in a line."""
-    import distributed  # noqa: F401 - which sets the levels when it is imported
-
-    loggers = [logging.getLogger(f"distributed.{name}") for name in ("client", "batched")]
-    before = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, before, strict=True):
-            logger.setLevel(level)
 
 
 @contextmanager
