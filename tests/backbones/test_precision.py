@@ -55,6 +55,16 @@ def allow_in_products():
     torch.set_float32_matmul_precision("medium")
 
 
+def allow_in_cuda_products():
+    """The setting that most users know: torch's older one for products everywhere comes with it."""
+    torch.backends.cuda.matmul.allow_tf32 = True
+
+
+def allow_in_products_but_one_operators():
+    torch.set_float32_matmul_precision("medium")
+    torch.backends.mkldnn.matmul.fp32_precision = "none"
+
+
 def allow_everywhere():
     torch.backends.fp32_precision = "tf32"
 
@@ -64,7 +74,17 @@ def allow_in_one_operator():
     torch.backends.mkldnn.matmul.fp32_precision = "bf16"
 
 
-@pytest.mark.parametrize("allow", [allow_nothing, allow_in_products, allow_everywhere, allow_in_one_operator])
+@pytest.mark.parametrize(
+    "allow",
+    [
+        allow_nothing,
+        allow_in_products,
+        allow_in_cuda_products,
+        allow_in_products_but_one_operators,
+        allow_everywhere,
+        allow_in_one_operator,
+    ],
+)
 def test_float32_is_exact_within_and_settings_are_as_before_afterwards(allow):
     allow()
     before = operator_settings()

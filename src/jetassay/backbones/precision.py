@@ -41,6 +41,10 @@ def exact_float32() -> Iterator[None]:
 def _set_exact() -> None:
     """Forbid whatever is allowed, by the older settings where they can be read: others may read them within."""
     backends: Any = torch.backends
+    newer = hasattr(backends.cudnn, "conv")  # torch 2.9 and later
+    each_operator = attrgetter(*_OPERATORS)(backends) if newer else ()
+    for operators in each_operator:  # last, when put back: an older setting is of several operators at once
+        _RESTORE.callback(_put_back, operators, operators.fp32_precision)
     try:
         if backends.cudnn.allow_tf32:
             backends.cudnn.allow_tf32 = False
@@ -50,16 +54,14 @@ def _set_exact() -> None:
             _RESTORE.callback(torch.set_float32_matmul_precision, before)
     except RuntimeError:  # somebody has set an operator of its own, below
         pass
-    if not hasattr(backends.cudnn, "conv"):  # torch before 2.9
-        return
-    for operators in attrgetter(*_OPERATORS)(backends):
-        if (before := operators.fp32_precision) not in _EXACT:
+    for operators in each_operator:
+        if operators.fp32_precision not in _EXACT:
             operators.fp32_precision = "ieee"
-            _RESTORE.callback(_allow, operators, before)
 
 
-def _allow(operators: Any, precision: str) -> None:
+def _put_back(operators: Any, precision: str) -> None:
     """As it was: what was inherited from a wider setting is inherited again."""
-    operators.fp32_precision = "none"
+    if operators.fp32_precision != precision:
+        operators.fp32_precision = "none"
     if operators.fp32_precision != precision:
         operators.fp32_precision = precision
