@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from jetassay.embeddings.scratch import give_back
+from jetassay.embeddings.heap import give_back
 from jetassay.jets.dataset import DataFile, Dataset
 from jetassay.progress import Reporter, time_text
 from jetassay.report.results import Results

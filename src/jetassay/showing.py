@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from jetassay.embeddings.scratch import give_back
+from jetassay.embeddings.heap import give_back
 from jetassay.jets.dataset import DataFile, Dataset
 from jetassay.jets.mapped import open_jets
 from jetassay.progress import Reporter

@@ -149,7 +149,7 @@ def embed_finite(
     `NotFiniteError` where all of them do.
     """
     from jetassay.embeddings.datasets import default_store, fill, plan_embedding
-    from jetassay.embeddings.scratch import give_back
+    from jetassay.embeddings.heap import give_back
 
     # Split after split, so that the jets of each lie side by side.
     used = {split: set(files) for split, files in splits.items()}

@@ -5,10 +5,8 @@ written like any file, so that a full disk is an error and not a bus error, and 
 Resident are the pages that were looked at last: whoever goes through the rows lets go of those behind.
 """
 
-import ctypes
 import errno
 import mmap
-import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
@@ -135,18 +133,6 @@ def let_go(*arrays: NDArray[Any]) -> None:
         first = _address(array) - _address(owner)
         start = first - first % mmap.PAGESIZE
         pages.madvise(mmap.MADV_DONTNEED, start, min(first + array.nbytes, len(pages)) - start)
-
-
-def give_back() -> None:
-    """Hand memory that was freed back to the system, as far as the C library has a way to say so.
-
-    glibc keeps it, for each thread its own, and what comes next finds room elsewhere: without this the memory of one
-    stage is added to that of the next.
-    """
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim is not None:
-            trim(0)
 
 
 def _address(array: NDArray[Any]) -> int:

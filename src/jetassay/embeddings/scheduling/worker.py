@@ -21,6 +21,7 @@ from jetassay.backbones.protocol import Backbone
 from jetassay.backbones.trust import trusting_files
 from jetassay.embeddings.batching import Batching
 from jetassay.embeddings.extraction import embed_together
+from jetassay.embeddings.heap import keep_freed
 from jetassay.embeddings.pools import EmbeddingUnit, Work
 from jetassay.embeddings.store import DamagedShardError, EmbeddingStore, Shard
 from jetassay.embeddings.tables import tabulate
@@ -98,6 +99,7 @@ def compute(job: Job) -> Outcome:
     load a backbone, and `StoreError` where it cannot write.
     """
     require_versions(job.versions)
+    keep_freed()
     outcome, store = Outcome(), EmbeddingStore(job.store)
     missing = [position for position, unit in enumerate(job.units) if not _holds(store, unit)]
     outcome.seconds = {position: 0.0 for position in range(len(job.units)) if position not in missing}
