@@ -97,6 +97,29 @@ def test_other_test_jets_or_logits_of_another_run_are_no_pair_and_the_page_says_
     }
 
 
+@pytest.mark.parametrize(
+    ("table", "column"), [("probe_logits", "Hbb"), ("test_jets", "jet"), ("test_jets", "entry"), ("roc", "rejection")]
+)
+def test_text_for_numbers_in_a_table_costs_its_backbone_alone_and_the_page_says_so(table, column, three, unrendered):
+    path = three / f"near/tables/{table}.parquet"
+    found = pd.read_parquet(path)
+    found.assign(**{column: found[column].astype(str) + "x"}).to_parquet(path)
+    text = draw_board(three).page.read_text()
+    assert "Who is better" in text
+    what = "curve" if table == "roc" else "pair"
+    assert f"near: no {what}: its tables do not fit its scores, or cannot be read" in text
+
+
+def test_a_signal_without_a_number_has_no_pair_and_the_others_have(three):
+    for path in three.glob("*/scores.parquet"):
+        frame = pd.read_parquet(path)
+        none = frame.assign(signal="Tbl", value=None, low=None, high=None).astype(frame.dtypes)
+        pd.concat([frame, none]).to_parquet(path)
+    tables, gaps = board_tables(*merged_of(three))
+    assert gaps == ()
+    assert set(tables["comparison"]["signal"]) == {"Hbb"}
+
+
 def test_a_folder_that_is_half_there_is_left_out_with_the_file_that_is_missing(three):
     (three / "near/provenance.json").unlink()
     (three / "also-near/scores.parquet").write_bytes(b"half")
@@ -130,6 +153,42 @@ def test_a_backbone_without_all_splits_is_not_ranked_and_other_jets_or_versions_
     assert list(table.cells.index) == ["a", "b", "d"]
     assert table.groups == {"a": "trained backbones", "b": "not ranked", "d": "not ranked"}
     assert table.cells.loc["b", "Hbb"] == "-"
+
+
+@pytest.mark.parametrize("changes", [{"n_train": 5000}, {"n_signal": 30}, {"n_background": 30}, {"n_train": None}])
+def test_other_sizes_of_samples_are_no_split_of_the_same(changes):
+    files = {f"a{k}": result("a", 0.8 + k / 100, split=k) for k in (1, 2)}
+    files["large"] = result("a", 0.99, split=3, **changes)
+    section = splits_section(files, merge(files, reference="a1"))
+    assert section.blocks[1].cells.loc["a"].to_dict() == {"splits": "1, 2", "Hbb": "0.8150 ± 0.0071"}
+    assert "Results: a1, a2;" in section.blocks[0].text
+
+
+def test_samples_that_differ_by_a_few_jets_are_splits_of_the_same():
+    files = {f"a{k}": result("a", 0.8, split=k, n_signal=JETS - k, n_train=50 + k) for k in (1, 2)}
+    assert cells_of(files)["AUC of the linear probe"].cells.loc["a", "splits"] == "1, 2"
+
+
+def test_a_result_that_does_not_say_its_split_costs_the_others_nothing():
+    files = {f"a{k}": result("a", 0.8, split=k) for k in (1, 2)} | {"odd": result("b", 0.9, split=None)}
+    assert list(cells_of(files)["AUC of the linear probe"].cells.index) == ["a"]
+
+
+def test_over_splits_backbones_stand_by_the_signals_that_all_have_and_one_without_a_number_stands_last():
+    def both(name, first, second, split):
+        parts = [result(name, value, split=split, signal=each) for value, each in ((first, "Hbb"), (second, "Tbl"))]
+        return ResultFile(
+            suite="mine", title="M", frame=pd.concat([each.frame for each in parts], ignore_index=True), provenance={}
+        )
+
+    files = {f"best{k}": both("best", 0.7, 0.99, k) for k in (1, 2)}
+    files |= {f"easy{k}": result("easy", 0.95, split=k, signal="Tbl") for k in (1, 2)}
+    assert list(cells_of(files)["AUC of the linear probe"].cells.index) == ["best", "easy"]
+    for k in (1, 2):
+        other = result("none", 0.5, split=k)
+        frame = other.frame.assign(value=pd.array([None], dtype="Float64"))
+        files[f"none{k}"] = ResultFile(suite="mine", title="M", frame=frame, provenance={})
+    assert set(cells_of(files)["AUC of the linear probe"].cells.index) == {"best", "easy", "none"}
 
 
 def test_one_split_has_no_mean_over_splits():

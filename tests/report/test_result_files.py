@@ -70,6 +70,7 @@ def test_another_layout_of_the_same_content_is_no_change(written, file):
         (lambda _: '{"schema": 1, "scores": []}', f"schema 1, this version reads 2 and {FILE_VERSION}; write it again"),
         (lambda _: '{"schema": 99, "scores": []}', "take a newer jetassay"),
         (lambda text: text.replace("123.4", "NaN"), "no number that a result can have"),
+        (lambda text: text.replace("123.4", "1e999"), "no number that a result can have"),
     ],
 )
 def test_a_file_that_is_none_half_or_of_another_version_is_named_with_the_reason(written, change, message):
@@ -90,6 +91,22 @@ def test_scores_of_another_schema_are_refused(file, tmp_path):
     path = tmp_path / "other.json"
     path.write_text(replace(file, frame=file.frame.assign(schema=7)).text())
     with pytest.raises(ConfigError, match="scores of schema 7"):
+        read_result_file(path)
+
+
+@pytest.mark.parametrize(("column", "value"), [("n_signal", 10**30), ("backbone", "a$b"), ("backbone", None)])
+def test_a_score_that_no_run_writes_is_named_although_the_digest_fits(column, value, file, tmp_path):
+    from jetassay.report.result_files import _digest
+
+    whole = json.loads(file.text())
+    del whole["digest"]
+    if column in whole["shared"]:
+        whole["shared"][column] = value
+    else:
+        whole["scores"][0][whole["columns"].index(column)] = value
+    path = tmp_path / "odd.json"
+    path.write_text(json.dumps({"digest": _digest(whole), **whole}))
+    with pytest.raises(ConfigError, match="cannot be read as results"):
         read_result_file(path)
 
 

@@ -139,6 +139,10 @@ def changed_scores(folder, change):
         (lambda t: t.assign(value=float("inf")), "infinity"),
         (lambda t: pd.concat([t, t.assign(value=0.5)]), "18 scores twice"),
         (lambda t: t.assign(backbone=None), "of which backbone"),
+        (lambda t: t.assign(backbone=r"a$\frac{$"), "has a character that no name has"),
+        (lambda t: t.assign(signal="Hbb\n"), "has a character that no name has"),
+        (lambda t: t.assign(value=t["value"].where(t["metric"] != "auc", 1.5)), r"auc of \w+ is 1.5"),
+        (lambda t: t.assign(value=t["value"].where(t["metric"] == "auc", 0.0)), r"rejection\w* of \w+ is 0.0"),
     ],
 )
 def test_scores_that_no_run_writes_are_refused_with_the_reason_by_every_reader(change, reason, saved):
@@ -149,7 +153,9 @@ def test_scores_that_no_run_writes_are_refused_with_the_reason_by_every_reader(c
         assert str(saved.folder) in str(caught.value)
 
 
-@pytest.mark.parametrize("content", ['{"title": "M", "protocol": "", "roles": 3}', "[]", "{", '{"missing": "x"}', ""])
+@pytest.mark.parametrize(
+    "content", ['{"title": "M", "protocol": "", "roles": 3}', "[]", "{", '{"missing": "x"}', "", "[" * 100_000]
+)
 def test_a_provenance_that_no_run_writes_is_refused_by_every_reader(content, saved):
     (saved.folder / "provenance.json").write_text(content)
     for read in (load_results, lambda name: read_stored(str(saved.folder))):

@@ -31,6 +31,7 @@ PROTOCOL = (
 """How the tables `comparison` and `ranks` are made."""
 
 _JET = ["label", "file", "entry"]
+_POINT = ["signal_efficiency", "rejection", "low", "high"]
 _ROUNDING = 1e-5
 
 
@@ -62,7 +63,7 @@ def _curve(merged: Merged, name: str, card: str, folders: list[Path]) -> pd.Data
     shown = set(zip(auc["task"], auc["signal"], strict=True))
     for folder in folders:
         table = _table(folder, ROC, card)
-        if table is not None and {"task", "signal", "signal_efficiency", "rejection", "low", "high"} <= set(table):
+        if table is not None and {"task", "signal", *_POINT} <= set(table) and _are_numbers(table[_POINT]):
             kept = [pair in shown for pair in zip(table["task"], table["signal"], strict=True)]
             if any(kept):
                 return table[kept].assign(backbone=name)
@@ -77,10 +78,16 @@ def _logits(merged: Merged, name: str, card: str, folders: list[Path]) -> pd.Dat
         jets, logits = _table(folder, JETS), _table(folder, LOGITS, card)
         if jets is None or logits is None or not {"jet", *_JET} <= set(jets) or "jet" not in logits:
             continue
+        if not _are_numbers(jets[["jet", "entry"]]) or not _are_numbers(logits.drop(columns="backbone")):
+            continue
         both = jets[["jet", *_JET]].merge(logits.drop(columns="backbone"), on="jet").set_index(_JET)
         if len(both) == len(jets) and not both.index.has_duplicates and _fits(both, auc):
             return both.drop(columns="jet").sort_index()
     return None
+
+
+def _are_numbers(table: pd.DataFrame) -> bool:
+    return all(pd.api.types.is_numeric_dtype(dtype) for dtype in table.dtypes)
 
 
 def _fits(logits: pd.DataFrame, auc: pd.DataFrame) -> bool:
@@ -124,6 +131,7 @@ def _compared(logits: Mapping[str, pd.DataFrame], merged: Merged, gaps: list[str
 def _pairs(logits: Mapping[str, pd.DataFrame], merged: Merged) -> Iterator[dict[str, object]]:
     """Every pair on every signal: difference of the AUC, and its p-value by DeLong's covariance."""
     auc = merged.frame[(merged.frame["task"] == "probe") & (merged.frame["metric"] == "auc")]
+    auc = auc[auc["value"].notna()]  # one that no sample gives has nothing to be better at
     for (signal, background), rows in auc.groupby(["signal", "background"], sort=False):
         names = [name for name in logits if name in set(rows["backbone"])]
         if len(names) < 2:

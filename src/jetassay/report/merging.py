@@ -109,16 +109,18 @@ def _bar(
         votes: dict[Any, set[str]] = {}
         for value, source in zip(values, group["source"], strict=True):
             votes.setdefault(value, set()).add(source)
-        chosen = max(votes, key=lambda value: _weight(votes[value], order, reference))
+        chosen = max(votes, key=lambda value: _weight(value, votes[value], order, reference=reference))
         other = values.map(lambda value, chosen=chosen: value != chosen)
-        note = "; counted in the mean over splits" if column == "split_seed" else ""
         rows.loc[group.index[other], "reason"] = [
-            f"{words}: {_short(value)}, the others' is {_short(chosen)}{note}" for value in values[other]
+            f"{words}: {_short(value)}, the others' is {_short(chosen)}" for value in values[other]
         ]
 
 
-def _weight(sources: set[str], order: Mapping[str, int], reference: str | None) -> tuple[bool, int, int]:
-    return reference in sources, len(sources), max(order[source] for source in sources)
+def _weight(
+    value: Any, sources: set[str], order: Mapping[str, int], *, reference: str | None
+) -> tuple[bool, bool, int, int]:
+    """What is not said sets no standard for what is."""
+    return reference in sources, value is not None, len(sources), max(order[source] for source in sources)
 
 
 def _short(value: Any) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from jetassay.errors import ConfigError
+from jetassay.report.tables import DISCRIMINATION, REJECTION
 from jetassay.tasks.score import COLUMNS, SCHEMA_VERSION, typed
 
 SCORES, PROVENANCE = "scores.parquet", "provenance.json"
@@ -17,6 +18,9 @@ SCORES, PROVENANCE = "scores.parquet", "provenance.json"
 _NUMBERS = ("value", "low", "high", "level", "interval", "n_signal", "n_background", "n_survivors")
 _IDENTITY = [name for name in COLUMNS if name not in (*_NUMBERS, "schema", "suite", "weights_sha256", "run_id")]
 """What says which score a row is; no two rows share it."""
+
+_NAMES = ("backbone", "backbone_b", "signal", "background")
+_AUC, _REJECTIONS = ("auc",), ("rejection", REJECTION)
 
 _MAPPINGS = (
     "roles", "seen_in_training", "cards", "weights", "machine", "threads", "git", "versions", "data", "parameters",
@@ -29,7 +33,7 @@ def read_scores(folder: Path, *, again: str) -> pd.DataFrame:
     """The long result frame in `folder`, in its fixed types.
 
     Raises `ConfigError` for scores of another schema version; `again` makes them anew. Raises ValueError or OSError
-    for what no run writes: no score, a column less, text for a number, infinity, a score twice, one of no backbone.
+    for what no run writes: no score, a column less, text for a number, a score twice, or what `require_sound` refuses.
     """
     frame = pd.read_parquet(folder / SCORES)
     absent = [name for name in COLUMNS if name not in frame.columns]
@@ -39,20 +43,38 @@ def read_scores(folder: Path, *, again: str) -> pd.DataFrame:
     if not len(frame):
         raise ValueError("no score in it")
     frame = typed(frame[list(COLUMNS)])
-    numbers = frame[["value", "low", "high"]].to_numpy(np.float64, na_value=np.nan)
-    if np.isinf(numbers).any():
-        raise ValueError(f"{SCORES} holds infinity, which no score is: changed by hand?")
-    if frame["backbone"].isna().any():
-        raise ValueError(f"{SCORES} holds scores that say not of which backbone: changed by hand?")
+    require_sound(frame)
     twice = int(frame.duplicated(_IDENTITY).sum())
     if twice:
         raise ValueError(f"{SCORES} holds {twice} scores twice, and which of them counts is not said: changed by hand?")
     return frame
 
 
+def require_sound(frame: pd.DataFrame) -> None:
+    """Raises ValueError for scores that no run writes, whose types are those of the result frame."""
+    numbers = frame[["value", "low", "high"]].to_numpy(np.float64, na_value=np.nan)
+    if np.isinf(numbers).any():
+        raise ValueError("it holds infinity, which no score is: changed by hand?")
+    if frame["backbone"].isna().any():
+        raise ValueError("it holds scores that say not of which backbone: changed by hand?")
+    for column in _NAMES:
+        strange = [name for name in frame[column].dropna().unique() if "$" in name or not name.isprintable()]
+        if strange:  # a figure reads what stands between two $ as TeX
+            raise ValueError(f"the {column} {strange[0]!r} has a character that no name has: changed by hand?")
+    value = frame["value"]
+    for metrics, wrong in ((_AUC, (value < 0) | (value > 1)), (_REJECTIONS, value <= 0)):
+        found = frame[frame["task"].isin(list(DISCRIMINATION)) & frame["metric"].isin(metrics) & wrong.fillna(False)]
+        if len(found):
+            first = found.iloc[0]
+            raise ValueError(f"{first['metric']} of {first['backbone']} is {first['value']}: changed by hand?")
+
+
 def read_provenance(folder: Path) -> dict[str, Any]:
     """Everything that the scores in `folder` depend on. Raises as `read_scores`, and TypeError."""
-    return checked_provenance(json.loads((folder / PROVENANCE).read_text(encoding="utf-8")))
+    try:
+        return checked_provenance(json.loads((folder / PROVENANCE).read_text(encoding="utf-8")))
+    except RecursionError as error:
+        raise ValueError(f"{PROVENANCE}: tables within tables without end") from error
 
 
 def checked_provenance(found: Any) -> dict[str, Any]:

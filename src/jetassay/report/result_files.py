@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, NoReturn
 import pandas as pd
 
 from jetassay.errors import ConfigError
-from jetassay.report.reading import checked_provenance, require_schema
+from jetassay.report.reading import checked_provenance, require_schema, require_sound
 from jetassay.tasks.score import COLUMNS, typed
 
 KIND = "jetassay results"
@@ -88,7 +89,7 @@ def read_result_file(path: Path) -> ResultFile:
     version, or holds no score; `FileNotFoundError` where there is none.
     """
     try:
-        whole = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+        whole = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse, parse_float=_finite)
     except FileNotFoundError:
         raise
     except OSError as error:
@@ -98,8 +99,8 @@ def read_result_file(path: Path) -> ResultFile:
     if not isinstance(whole, dict) or "scores" not in whole:
         raise ConfigError(f"{path}: cannot be read as results: no file of `jetassay results SUITE --format json`")
     _check_version(path, whole)
-    found = whole.pop("digest", None)
-    if found != (computed := _digest(whole)):
+    found, computed = whole.pop("digest", None), _digest(whole)
+    if found != computed:
         raise ConfigError(
             f"{path}: changed after it was written: its digest is {str(found)[:12]}, its content's {computed[:12]}; "
             f"{_AGAIN}"
@@ -136,7 +137,8 @@ def _parsed(path: Path, whole: Mapping[str, Any]) -> ResultFile:
         parts = {name: whole[name] for name in ("suite", "title", "counts")}
         provenance = checked_provenance(whole["provenance"])
         definitions = tuple(str(each) for each in whole["definitions"])
-    except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
+        require_sound(frame)
+    except (KeyError, ValueError, TypeError, AttributeError, IndexError, OverflowError) as error:
         reason = f"it has no {', '.join(missing)}" if missing else str(error)
         raise ConfigError(f"{path}: cannot be read as results: {reason}; {_AGAIN}") from error
     require_schema(frame, where=path, again=_WRITE)
@@ -179,6 +181,10 @@ def _without_folders(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_without_folders(each) for each in value]
     return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
+
+
+def _finite(text: str) -> float:
+    return number if math.isfinite(number := float(text)) else _refuse(text)
 
 
 def _refuse(name: str) -> NoReturn:
