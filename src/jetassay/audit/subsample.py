@@ -111,7 +111,7 @@ class AuditedJets:
         for file in dict.fromkeys(file for files in self.splits.values() for file in files):
             if file_format(file.path) == "root":
                 with suppress(SimulationError):  # a ROOT file that was not simulated here
-                    found[file.name] = read_facts(file.path)
+                    found[file.name] = read_facts(file.path, needed=())
         return found
 
     def _chunk(self, path: Path, stop: int, key: Key, *, file_name: str) -> Chunk:

@@ -88,12 +88,15 @@ def write(path: Path, table: JetTable, *, facts: Mapping[str, Any]) -> None:
         file[_RECORD] = json.dumps({**facts, CONTENT: _digest(_branches(table))}, sort_keys=True)
 
 
-def read_facts(path: Path) -> dict[str, Any]:
-    """What `write` noted beside the tree. Raises `SimulationError` for a file it did not write, or that is damaged."""
+def read_facts(path: Path, *, needed: Iterable[str] = _NEEDED) -> dict[str, Any]:
+    """What `write` noted beside the tree.
+
+    Raises `SimulationError` for a file it did not write, that is damaged, or where one of `needed` is not noted.
+    """
     try:
         with uproot.open(path) as file:
             found = json.loads(str(file[_RECORD]))
-            facts: dict[str, Any] = {**found, **{key: found[key] for key in _NEEDED}}
+            facts: dict[str, Any] = {**found, **{key: found[key] for key in needed}}
     except Exception as error:  # uproot raises whatever its parser meets in broken bytes
         raise SimulationError(f"{path} is not a file of simulated jets ({type(error).__name__})") from error
     return facts
