@@ -37,8 +37,10 @@ audit-dependencies: $(READY)  ## known vulnerabilities of what is locked (asks a
 bench: $(READY)  ## run a suite (SUITE=default): simulate once, embed, probe, compare, track
 	@$(BIN)/jetassay run $(SUITE)
 
+# A process for each core, at most four (each takes a gigabyte), so each with one thread of its own in torch and BLAS.
+# All tests of a file run in one of them, in their order: what a file makes once is made once.
 test: $(READY)  ## linters of structure and all tests but the slow ones
-	@$(BIN)/lint-imports --no-cache && $(BIN)/pytest
+	@$(BIN)/lint-imports --no-cache && OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 test-slow: $(READY)  ## physics checks that take minutes
 	@$(BIN)/pytest -m slow

@@ -60,6 +60,7 @@ def measured(project):
     path = project.parent / "result.json"
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("PYTEST_ADDOPTS", "--no-such-option")  # what the user's own tests need is nothing to us
+        patched.setenv("PYTEST_XDIST_WORKER", "gw0")  # nor is that they run in several processes
         throughput._run_pytest(project, path, QUIET)
     return read_session(path)
 
@@ -158,7 +159,8 @@ except InterruptedRunError as error:
 def test_every_benchmark_can_be_collected():
     folder = throughput.project_root() / "benchmarks"
     command = [sys.executable, "-m", "pytest", str(folder), "--collect-only", "-q", *throughput._OPTIONS]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder.parent)
+    alone = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder.parent, env=alone)
     assert done.returncode == 0, done.stdout
     for stage in ("bench_reading", "bench_features[part-full]", "bench_probe", "bench_cka"):
         assert stage in done.stdout

@@ -239,7 +239,7 @@ def run_measuring(
     It is in a session of its own, so that Ctrl-C reaches it once, through here, and it can save what is done.
     Raises `JetAssayError` where nothing is saved or its exit code is none of `ends`, `InterruptedRunError` on Ctrl-C.
     """
-    environment = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     said: deque[str] = deque(maxlen=_KEPT_LINES)
     with subprocess.Popen(  # noqa: S603 - our own interpreter and arguments
         command,
