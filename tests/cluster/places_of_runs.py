@@ -86,7 +86,12 @@ class Place:
 
     def shards(self):
         """How many are whole."""
-        return len(list((self.root / "cache/embeddings").rglob("[!.]*.parquet")))
+        return len(self.written())
+
+    def written(self):
+        """When each whole shard was written, in ns."""
+        shards = (self.root / "cache/embeddings").rglob("[!.]*.parquet")
+        return {path.name: path.stat().st_mtime_ns for path in shards}
 
     def jobs(self):
         """What the stand-ins of batch systems keep of each job."""

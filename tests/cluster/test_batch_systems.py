@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import time
 
 import pytest
 from places_of_runs import HERE, SOURCE, finish, wait_until
@@ -65,6 +66,26 @@ def test_a_job_that_the_system_ends_is_submitted_again(place, batch, undisturbed
     assert code == 0, said
     assert len(place.jobs()) >= 2
     assert place.results() == undisturbed
+
+
+def test_ctrl_c_while_it_waits_for_the_queue_withdraws_the_jobs(place, batch):
+    describe(place, "slurm", more="sleep 100")
+    process = place.start("--scheduler", "slurm", "--workers", "2", environment=batch)
+    wait_until(lambda: (place.root / "jobs").exists() and len(list((place.root / "jobs").glob("*/task-0"))) == 2)
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    code, said = finish(process, patience_s=20)
+    assert code == 130, said
+    assert all((folder / "cancelled").exists() for folder in place.jobs())
+
+
+def test_a_job_that_is_refused_is_told_with_the_reason(place, batch):
+    describe(place, "slurm")
+    (place.root / "bin" / "sbatch").write_text("#!/bin/sh\necho 'sbatch: error: invalid account' >&2\nexit 1\n")
+    code, said = place.run("--scheduler", "slurm", "--workers", "1", environment=batch)
+    assert code == 1
+    assert "sbatch refuses the job" in said
+    assert "invalid account" in said
 
 
 def test_jobs_that_nobody_has_described_are_told_where_to_be(place, batch):

@@ -1,8 +1,13 @@
 """Workers that die and files that nobody can use, as `jetassay run` meets them."""
 
+import shutil
+
+import awkward as ak
+import numpy as np
 import pandas as pd
 import psutil
 import pytest
+import uproot
 from places_of_runs import finish, wait_until
 
 pytestmark = pytest.mark.slow
@@ -48,3 +53,32 @@ def test_a_file_that_no_worker_survives_is_set_aside_and_the_suite_goes_on(place
     assert place.run(*TWO)[0] == 0  # nobody is killed this time
     assert place.results() == undisturbed
     assert not place.left_over()
+
+
+def break_a_jet(path):
+    """Write a file of jets again, one momentum of which is no number."""
+    with uproot.open(path) as file:
+        columns = file["tree"].arrays()
+    px = ak.to_numpy(ak.flatten(columns["part_px"])).copy()
+    px[7] = np.nan
+    columns["part_px"] = ak.unflatten(px, ak.num(columns["part_px"]))
+    kept = {name: columns[name] for name in columns.fields if not name.startswith("n")}  # no counters: uproot adds them
+    path.unlink()
+    with uproot.recreate(path) as file:
+        file.mktree("tree", {name: column.type.content for name, column in kept.items()})
+        file["tree"].extend(kept)
+
+
+def test_a_file_with_a_broken_jet_is_set_aside_alike_by_one_process_and_by_many(make_place, many_jets, spare, tmp_path):
+    data = shutil.copytree(many_jets, tmp_path / "data")
+    break_a_jet(data / spare)
+    found = []
+    for where in (("--scheduler", "local"), TWO):
+        place = make_place(data)
+        code, said = place.run(*where)
+        assert code == 1
+        assert f"missing: set aside: {data / spare}" in said
+        assert "part_px" in said
+        assert counted(place) == 7 * 24
+        found.append(place.results())
+    assert found[0] == found[1]

@@ -12,14 +12,8 @@ TWO = ("--scheduler", "processes", "--workers", "2")
 FEW_S = 20
 
 
-@pytest.mark.parametrize(
-    ("number", "code", "told", "whom"),
-    [
-        (2, 130, "stopped by Ctrl-C", "the command"),
-        (15, 1, "stopped by SIGTERM", "the command"),
-        (15, 1, "stopped by SIGTERM", "all of its group"),
-    ],
-)
+@pytest.mark.parametrize("whom", ["the command", "all of its group"])
+@pytest.mark.parametrize(("number", "code", "told"), [(2, 130, "stopped by Ctrl-C"), (15, 1, "stopped by SIGTERM")])
 def test_a_signal_ends_it_in_seconds_and_it_says_what_is_kept(place, number, code, told, whom):
     process = place.start(*TWO, seconds=0.5)
     wait_until(lambda: place.shards() >= 2)
