@@ -164,6 +164,17 @@ def test_other_sizes_of_samples_are_no_split_of_the_same(changes):
     assert "Results: a1, a2;" in section.blocks[0].text
 
 
+def test_another_precision_is_another_backbone_and_the_page_says_which(tmp_path, unrendered):
+    files = {f"a{k}": result("a", 0.8 + k / 100, split=k) for k in (1, 2)}
+    low = result("a", 0.7, split=2)
+    files["low"] = ResultFile(suite="mine", title="M", frame=low.frame.assign(dtype="bfloat16"), provenance={})
+    table = cells_of(files)["AUC of the linear probe"].cells
+    assert table.loc["a (float32)"].to_dict() == {"splits": "1, 2", "Hbb": "0.8150 ± 0.0071"}
+    assert table.loc["a (bfloat16)"].to_dict() == {"splits": "2", "Hbb": "-"}
+    (tmp_path / "low.json").write_text(files["low"].text())
+    assert "<th scope=col>computed in</th>" in draw_board(tmp_path).page.read_text()
+
+
 def test_samples_that_differ_by_a_few_jets_are_splits_of_the_same():
     files = {f"a{k}": result("a", 0.8, split=k, n_signal=JETS - k, n_train=50 + k) for k in (1, 2)}
     assert cells_of(files)["AUC of the linear probe"].cells.loc["a", "splits"] == "1, 2"

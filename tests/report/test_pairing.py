@@ -181,6 +181,10 @@ def change_table(folder, name, change):
         ("probe_logits", lambda table: table.assign(Hbb=-table["Hbb"]), "give another number than the results"),
         ("probe_logits", lambda table: table.drop(columns="Hbb"), "no scores of Hbb"),
         ("probe_logits", lambda table: table.iloc[1:], "some jets of"),
+        ("test_jets", lambda table: table.assign(jet=table["jet"].astype(str)), "cannot be read"),
+        ("test_jets", lambda table: table.assign(entry=table["entry"].astype(str)), "cannot be read"),
+        ("probe_logits", lambda table: table.drop(columns="jet"), "cannot be read"),
+        ("probe_logits", lambda table: table.assign(Hbb="x"), "cannot be read"),
     ],
 )
 def test_tables_that_do_not_fit_leave_independent_errors_and_the_reason(name, change, reason, pair):

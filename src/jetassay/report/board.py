@@ -159,7 +159,9 @@ def _content(merged: Merged, files: Mapping[str, ResultFile], tables: Mapping[st
 def _contributions(files: Mapping[str, ResultFile], merged: Merged, gaps: Sequence[str]) -> Section:
     """Who gave what, and which backbone comes from which files."""
     sources = pd.DataFrame.from_dict({label: _about(each) for label, each in files.items()}, orient="index")
+    dtypes = merged.frame.groupby("backbone")["dtype"].first().reindex(merged.backbones.index).fillna("not said")
     backbones = merged.backbones.assign(weights=merged.backbones["weights"].str[:_DIGITS])
+    backbones.insert(2, "computed in", dtypes)
     return Section(
         "Contributions",
         (

@@ -1,6 +1,6 @@
 """Two results on the same jets: intervals of differences from the scores of single jets that both left on disk."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,6 +79,8 @@ def _shared_jets(first: Path | None, second: Path | None) -> pd.DataFrame:
     a, b = (
         _table(folder, JETS, which, columns=["jet", *_JET]) for folder, which in ((first, "first"), (second, "second"))
     )
+    for each, which in ((a, "first"), (b, "second")):
+        _require_numbers(each, ["jet", "entry"], JETS, which)
     if a.duplicated(_JET).any() or b.duplicated(_JET).any():
         raise _NotPairedError("a jet stands twice in a table of test jets")
     return a.merge(b, on=_JET, how="outer", suffixes=("_a", "_b"))
@@ -96,6 +98,11 @@ def _table(folder: Path | None, name: str, which: str, **options: Any) -> pd.Dat
         raise _NotPairedError(f"tables/{name}.parquet of the {which} cannot be read") from error
 
 
+def _require_numbers(table: pd.DataFrame, columns: Iterable[str], name: str, which: str) -> None:
+    if not all(each in table and pd.api.types.is_numeric_dtype(table[each].dtype) for each in columns):
+        raise _NotPairedError(f"tables/{name}.parquet of the {which} cannot be read")
+
+
 @dataclass(frozen=True, slots=True)
 class _Scored:
     """Scores of single jets by one backbone: the table that they are in, and whose they are."""
@@ -106,9 +113,11 @@ class _Scored:
     def read(self, folder: Path | None, which: str) -> pd.DataFrame:
         """Those of one result, a row a jet and a column a signal, whichever way the table is laid out."""
         found = _table(folder, self.table, which, filters=[("backbone", "==", self.backbone)])
+        columns = ["jet", *found.columns.drop("backbone")] if self.table == LOGITS else ["jet", "score"]
+        _require_numbers(found, columns, self.table, which)
         if self.table == LOGITS:
             return found.set_index("jet")
-        if not {"jet", "signal", "score"} <= set(found):
+        if "signal" not in found:
             raise _NotPairedError(f"tables/{self.table}.parquet of the {which} cannot be read")
         if found.duplicated(["jet", "signal"]).any():
             raise _NotPairedError(f"a jet stands twice in tables/{self.table}.parquet of the {which}")

@@ -1,6 +1,5 @@
 """The same backbones on several splits of the same jets: mean and spread over them."""
 
-from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
@@ -16,6 +15,9 @@ from jetassay.report.tables import REJECTION, scores_by_signal, with_working_poi
 _TITLE = "Mean over splits"
 _STANDARD = ["dataset", "data_digest", "task", "task_version"]
 """What scores must share with the leaderboard to count."""
+
+_Same = tuple[str, str, str]
+"""Card, weights and precision: what makes a backbone the same one."""
 
 _SIZES = ["n_train", "n_signal", "n_background"]
 _NEAR = 0.1
@@ -42,7 +44,7 @@ def gather_splits(files: Mapping[str, ResultFile], merged: Merged) -> Spread | N
     """The probe's scores of every split of the leaderboard's jets; None where there are no two splits.
 
     Within a split, files are merged as for one leaderboard. Task versions are those of the leaderboard, samples are as
-    large as its, and a backbone is the same one where card and weights are.
+    large as its, and a backbone is the same one where card, weights and precision are.
     """
     by_split: dict[int, dict[str, ResultFile]] = {}
     for label, file in files.items():
@@ -50,10 +52,12 @@ def gather_splits(files: Mapping[str, ResultFile], merged: Merged) -> Spread | N
             by_split.setdefault(int(rows["split_seed"].iloc[0]), {})[label] = replace(file, frame=rows)
     if len(by_split) < 2:
         return None
-    parts, roles = [], dict[tuple[str, str], str]()
+    parts, roles = [], dict[_Same, str]()
     for seed, own in sorted(by_split.items()):
         one = merge(own)
-        same = {name: (row["card"], row["weights"]) for name, row in one.backbones.iterrows()}
+        dtypes = one.frame.groupby("backbone")["dtype"].first().fillna("not said").to_dict()
+        about = one.backbones.reset_index()[["backbone", "card", "weights"]].astype(str).to_numpy().tolist()
+        same = {name: (card, weights, str(dtypes[name])) for name, card, weights in about}
         roles |= {same[name]: role for name, role in one.backbones["role"].items()}
         chosen = pd.concat([scores_by_signal(one.frame, metric, task="probe") for metric in ("auc", REJECTION)])
         several = chosen.assign(backbone=chosen["backbone"].map(same), split_seed=seed)
@@ -82,10 +86,15 @@ def _fitting(frame: pd.DataFrame, standard: pd.DataFrame) -> pd.DataFrame:
     return both.loc[near, frame.columns]
 
 
-def _names(found: Collection[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """Card and weights -> the card's name, with the weights' digest where a card has several."""
-    cards = Counter(card for card, _ in found)
-    return {(card, weights): card if cards[card] == 1 else f"{card} ({weights[:8]})" for card, weights in found}
+def _names(found: Collection[_Same]) -> dict[_Same, str]:
+    """The card's name, with the weights' digest where a card has several, and the precision where they have."""
+    names = {}
+    for card, weights, dtype in found:
+        others = [each for each in found if each[0] == card and each != (card, weights, dtype)]
+        marks = [weights[:8]] if any(each[1] != weights for each in others) else []
+        marks += [dtype] if any(each[2] != dtype for each in others) else []
+        names[card, weights, dtype] = f"{card} ({', '.join(marks)})" if marks else card
+    return names
 
 
 def splits_section(files: Mapping[str, ResultFile], merged: Merged) -> Section | None:
