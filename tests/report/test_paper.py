@@ -49,7 +49,7 @@ def test_every_figure_and_table_is_there_and_what_failed_is_named(written):
 
 def test_no_figure_stays_open(written):
     before = plt.get_fignums()
-    module._drawn(Figure("line", line))
+    module._drawn(Figure("line", line), {})
     assert plt.get_fignums() == before
 
 

@@ -211,12 +211,16 @@ def report(
     paper: Annotated[
         bool, typer.Option("--paper", help="Also every figure as PDF and PNG, and every table as CSV and LaTeX.")
     ] = False,
+    style: Annotated[
+        str | None, typer.Option(help="Of these figures: plain (our own), CMS, ATLAS, LHCb or ALICE.")
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Draw a report from what is stored. Of one suite, or a leaderboard of many people's result files."""
     from jetassay.report.drawing import draw_report
 
-    print(draw_report(what, output=output, reference=reference, paper=paper, reporter=Reporter(quiet=quiet)))
+    reporter = Reporter(quiet=quiet)
+    print(draw_report(what, output=output, reference=reference, paper=paper, style=style, reporter=reporter))
 
 
 @command("jetassay ui --port 5000")

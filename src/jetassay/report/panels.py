@@ -56,9 +56,13 @@ def margins(width: float, height: float) -> dict[str, float]:
 
 
 def label(figure: "Figure", x: str, y: str) -> None:
-    """What both axes of all panels show."""
-    figure.supxlabel(x, fontsize=10, y=0.0)
-    figure.supylabel(y, fontsize=10, x=0.005)
+    """What both axes of all panels show, in the middle or where a style of figures has the labels of its axes."""
+    import matplotlib as mpl
+
+    right, top = (mpl.rcParams["xaxis.labellocation"] == "right"), (mpl.rcParams["yaxis.labellocation"] == "top")
+    figure.supxlabel(x, fontsize=10, y=0.0, **({"x": 0.995, "ha": "right"} if right else {}))
+    above = {"y": 1 - 0.35 / figure.get_figheight(), "va": "top"}
+    figure.supylabel(y, fontsize=10, x=0.005, **(above if top else {}))
 
 
 def legend(figure: "Figure", names: Iterable[str], styles: Mapping[str, tuple[str, str]]) -> None:

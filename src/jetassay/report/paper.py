@@ -3,12 +3,14 @@
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from jetassay.report.content import Block, Content, Figure, Fold, Section, Table
 from jetassay.report.gaps import Gap, attempted
+from jetassay.report.paper_styles import finish
 from jetassay.report.pictures import own_style
 from jetassay.report.sections import sections
 from jetassay.whole_files import whole_file
@@ -25,17 +27,20 @@ _ERRORS = re.compile(r"([\d.]+) \+([\d.]+)-([\d.]+)")
 _LONGEST = 80
 
 
-def write_paper(content: Content, folder: Path) -> tuple[str, ...]:
+def write_paper(content: Content, folder: Path, *, style: Mapping[str, Any] | None = None) -> tuple[str, ...]:
     """Write FIGURE.pdf, FIGURE.png, TABLE.csv and TABLE.tex of every section into `folder`; other such files there go.
 
-    Fonts in PDFs are embedded as TrueType. Gives what could not be drawn, one sentence each. Raises `StoreError` where
-    the folder cannot be written.
+    style: as `paper_style` gives it; our own where it sets nothing
+
+    Fonts in PDFs are embedded, as TrueType unless the style says otherwise. Gives what could not be drawn, one sentence
+    each. Raises `StoreError` where the folder cannot be written.
     """
+    style = style or {}
     shown = sections(content)
     gaps = [each.gap for each in shown if each.gap]
     written: set[Path] = set()
     for figure in (each for part in shown for each in part.figures):
-        made = attempted(partial(_drawn, figure), f"figure {figure.name}")
+        made = attempted(partial(_drawn, figure, style), f"figure {figure.name}")
         if isinstance(made, Gap):
             gaps.append(str(made))
             continue
@@ -107,14 +112,17 @@ def _tables(blocks: Sequence[Block]) -> Iterator[Table]:
             yield from _tables(block.blocks)
 
 
-def _drawn(figure: Figure) -> dict[str, bytes]:
+def _drawn(figure: Figure, style: Mapping[str, Any]) -> dict[str, bytes]:
     """The figure as PDF and PNG, by ending, and forget it."""
     import matplotlib as mpl
     import matplotlib.pyplot as plt
 
     files: dict[str, bytes] = {}
-    with own_style(), mpl.rc_context({"pdf.fonttype": 42}):
+    parameters: Any = {"pdf.fonttype": 42, **style}
+    with own_style(), mpl.rc_context(parameters):
         drawing = figure.draw()
+        if style:
+            finish(drawing)
         for ending in ("pdf", "png"):
             drawn = io.BytesIO()
             drawing.savefig(drawn, format=ending, dpi=DPI, bbox_inches="tight")
