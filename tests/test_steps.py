@@ -1,5 +1,8 @@
 """What the steps hand from stage to stage: the right jets to each task, and the right digest to each score."""
 
+import os
+import shutil
+
 import numpy as np
 import pytest
 
@@ -55,3 +58,25 @@ def test_a_score_carries_the_digest_of_its_jets_and_weights(home, suite, dataset
     row = scoring.Scored([score]).frame(suite, dataset, backbones).iloc[0]
     assert row["data_digest"] == open_dataset("other", jets_folder, schema="jetclass").digest
     assert row["weights_sha256"] == backbones["mlp-untrained"].weights_sha256
+
+
+def test_a_file_that_is_set_aside_is_named_with_its_entries_and_no_other_jets_are_lost(
+    home, suite, tmp_path, jets_folder
+):
+    folder = tmp_path / "data"
+    shutil.copytree(jets_folder, folder)
+    choice = suite.dataset.model_copy(update={"folder": folder})
+    suite = suite.model_copy(update={"probe": None, "backbones": ("jet-observables",), "dataset": choice})
+    jets = steps.find_jets(suite.dataset, reporter=QUIET)
+    splits = steps.split_jets(suite, jets)
+    victim = splits["train"][0]
+    os.utime(victim.path, ns=(0, 0))
+    backbones = steps.load_backbones(suite, device="cpu", reporter=QUIET)
+    usable = steps.embed_usable(suite, backbones, jets, splits, reporter=QUIET)
+    (problem,) = usable.problems
+    assert problem.startswith(f"set aside with its {victim.entries} entries: {victim.path}: changed")
+    embedded = usable.embedded["jet-observables"]
+    assert embedded.counts.entries + victim.entries == jets.entries
+    assert embedded.counts.entries == len(embedded) + sum(embedded.counts.dropped.values())
+    assert {file.path for files in usable.splits.values() for file in files} == {f.path for f in usable.dataset.files}
+    assert victim not in usable.dataset.files

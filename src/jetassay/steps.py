@@ -203,7 +203,10 @@ def embed_usable(
     try:
         embedded, broken = embed_finite(suite, backbones, dataset, splits, reporter=reporter)
     except SetAsideError as error:
-        aside = {file.path: named(file, reason) for file, reason in error.files.items()}
+        aside = {
+            file.path: f"set aside with its {file.entries} entries: {named(file, reason)}"
+            for file, reason in error.files.items()
+        }
         cause = error
     else:
         return Usable(embedded, dataset, splits, broken)
@@ -215,7 +218,7 @@ def embed_usable(
         raise DataError(f"{cause}\nThe suite cannot do without: {error}") from cause
     reporter.warning(f"the suite goes on without {len(aside)} of {len(dataset.files)} files, for all backbones alike")
     embedded, broken = embed_finite(suite, backbones, rest, kept, reporter=reporter)
-    return Usable(embedded, rest, kept, (*(f"set aside: {why}" for why in aside.values()), *broken))
+    return Usable(embedded, rest, kept, (*aside.values(), *broken))
 
 
 def measure_throughput(

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from jet_files import audited_jets, changed, in_format, subject_of, write_file, write_files
 
 from jetassay.audit.audit import run_check
-from jetassay.audit.fingerprints import fingerprints
-from jetassay.audit.hygiene import simulated_again
+from jetassay.audit.fingerprints import Fingerprints, fingerprints
+from jetassay.audit.hygiene import find_doubles, simulated_again
 from jetassay.backbones.card import Training
 from jetassay.jets.containers import Jets
 from jetassay.jets.schema import CORE
@@ -112,6 +112,15 @@ def test_jets_are_found_bucket_by_bucket_as_all_at_once(tmp_path, paths, monkeyp
     monkeypatch.setattr("jetassay.audit.fingerprints._CHUNK", 9)
     (parts,) = run_check("splits", subject_of(Clean(), jets))
     assert (parts.numbers, parts.status, parts.figure) == (whole.numbers, whole.status, whole.figure)
+
+
+def test_a_split_of_which_no_jet_is_left_has_no_doubles(monkeypatch):
+    monkeypatch.setattr("jetassay.audit.hygiene._TOGETHER", 2)
+    hashes = np.zeros(3, dtype=[("first", "<u8"), ("second", "<u8")])
+    hashes["first"] = (5, 5, 6)
+    some = Fingerprints(hashes, ("a",), np.zeros(3, np.int64))
+    none = Fingerprints(hashes[:0], ("b",), np.zeros(0, np.int64))
+    assert find_doubles({"train": some, "test": none}) == ({"train and test": (0, "")}, 1)
 
 
 @pytest.mark.parametrize(

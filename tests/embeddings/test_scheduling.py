@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from distributed.comm.core import CommClosedError
 
 from jetassay.backbones.loading import load_backbone
 from jetassay.embeddings import aside, datasets
@@ -133,6 +134,18 @@ def test_where_many_files_cannot_be_used_the_run_stops(planned, filled, small_pa
     (plan,) = planned(small_part, of=open_dataset("bad", [write(n, 9, edit=bad) for n in names], schema="jetclass"))
     with pytest.raises(DataError, match="more than 1 files cannot be used"):
         filled([plan])
+
+
+@pytest.mark.parametrize("error", [OSError("Timed out trying to connect"), CommClosedError()])
+def test_a_scheduler_that_is_gone_while_it_is_asked_something_is_a_sentence(
+    planned, on_crew, crew, small_part, monkeypatch, error
+):
+    def gone():
+        raise error
+
+    monkeypatch.setattr(crew.client(), "nthreads", gone)
+    with pytest.raises(ClusterError, match="the Dask scheduler is gone"):
+        on_crew(planned(small_part))
 
 
 def test_workers_of_other_versions_are_refused_and_both_are_named():

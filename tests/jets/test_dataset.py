@@ -149,6 +149,16 @@ def test_a_digest_is_computed_once_and_again_when_the_file_changes(make_sample, 
     assert open_dataset("mine", path, schema="jetclass").digest != first.digest
 
 
+def test_digests_of_the_files_before_one_that_cannot_be_read_are_kept(make_sample, root_file, cache, tmp_path):
+    sound = root_file(make_sample(seed=1), "Hbb_000.root")
+    age(sound)
+    broken = sound.with_name("QCD_000.root")
+    broken.write_bytes(sound.read_bytes()[:2000])
+    with pytest.raises(DataError, match="QCD_000"):
+        open_dataset("mine", [sound, broken], schema="jetclass")
+    assert list(json.loads((cache / "digests.json").read_text())) == [str(sound)]
+
+
 def test_a_file_that_was_just_written_is_not_kept_because_it_may_still_change(make_sample, root_file, cache):
     open_dataset("mine", root_file(make_sample()), schema="jetclass")
     assert not (cache / "digests.json").exists()

@@ -1,6 +1,8 @@
 """Sharding, resuming, reproducing: whole files, the same every time."""
 
+import errno
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -235,6 +237,22 @@ def test_a_damaged_file_of_ours_is_made_again_with_a_notice(two_workers, tmp_pat
     assert simulate(SMALL, output=folder, workers=1, reporter=Reporter(quiet=True))[1] == victim
     assert "it is not used, but simulated again" in " ".join(capsys.readouterr().err.split())
     assert content_digest(victim) == content_digest(two_workers[1])
+
+
+@pytest.mark.parametrize("function", ["read_facts", "check_content"])
+def test_a_file_that_the_system_cannot_read_now_is_not_taken_for_damaged(two_workers, tmp_path, monkeypatch, function):
+    folder = tmp_path / "jets"
+    shutil.copytree(two_workers[0].parent, folder)
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    inner = {"read_facts": "uproot.open", "check_content": "jetassay.simulation.writing.content_digest"}[function]
+
+    def refuse(path):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(inner, refuse)
+    with pytest.raises(SimulationError, match="Too many open files"):
+        simulate(SMALL, output=folder, reporter=Reporter(quiet=True))
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
 
 def test_a_file_tells_the_digest_of_what_it_holds(two_workers):

@@ -43,7 +43,7 @@ class Fingerprints:
         """About one jet in `of`: those of equal hashes have buckets of equal number, whatever files they are of."""
         if of == 1:
             return self
-        hashes, owners = [], []
+        hashes, owners = [self.hashes[:0]], [self.file[:0]]
         for here, some in chunks(self.hashes, _CHUNK):
             kept = some["first"] % np.uint64(of) == number
             hashes.append(some[kept])

@@ -136,8 +136,7 @@ def _plans(keep: Sequence[Suite], forget: Sequence[str], reporter: Reporter) -> 
         if each.plan is not None and each.plan.known:
             plans.append(each.plan)
         else:
-            why = each.reason or "its jets, or tables of them, are not in the cache"
-            unknown.append(f"{each.name}: {why}")
+            unknown.append(f"{each.name}: {each.why_unknown}")
     if unknown:
         told = "\n".join(unknown)
         raise StoreError(

@@ -63,7 +63,7 @@ class Verified:
                 lines += ["  no results in this workspace depended on it"]
         for name, paths in self.missing.items():
             lines += [f"missing: {path}" for path in paths]
-            lines += [f"  {len(paths)} missing of {name}; running it again computes what is missing"]
+            lines += [f"  {len(paths)} missing of {name}; running it again computes those of files that can be read"]
         lines += [f"cannot be told what {each}" for each in self.unknown]
         lines += [f"foreign, or a link, not checked: {path}" for path in self.foreign]
         lines += [f"left by a process that was killed: {path}" for path in self.leftovers]

@@ -50,22 +50,24 @@ def file_facts(paths: Sequence[Path], schema: Schema) -> Iterator[Facts]:
     store = cache_folder() / "digests.json"
     kept = _load(store)
     schema_digest, fresh = schema.digest(), False
-    for path in paths:
-        key, before = str(path.resolve()), stamp_of(path)
-        entry = kept.get(key, {})
-        if entry.get("schema") == schema_digest and (entry["size"], entry["mtime_ns"]) == before:
-            yield Facts(entry["entries"], entry["digest"], before)
-            continue
-        facts = content_facts(path, schema)
-        if stamp_of(path) != before:
-            raise DataError(f"{path}: changed while it was being read; wait until it is complete")
-        if time.time_ns() - before[1] > _SETTLED_NS:
-            kept[key] = {"size": before[0], "mtime_ns": before[1], "schema": schema_digest}
-            kept[key] |= {"entries": facts.entries, "digest": facts.digest}
-            fresh = True
-        yield Facts(facts.entries, facts.digest, before)
-    if fresh:
-        _save(store, kept)
+    try:
+        for path in paths:
+            key, before = str(path.resolve()), stamp_of(path)
+            entry = kept.get(key, {})
+            if entry.get("schema") == schema_digest and (entry["size"], entry["mtime_ns"]) == before:
+                yield Facts(entry["entries"], entry["digest"], before)
+                continue
+            facts = content_facts(path, schema)
+            if stamp_of(path) != before:
+                raise DataError(f"{path}: changed while it was being read; wait until it is complete")
+            if time.time_ns() - before[1] > _SETTLED_NS:
+                kept[key] = {"size": before[0], "mtime_ns": before[1], "schema": schema_digest}
+                kept[key] |= {"entries": facts.entries, "digest": facts.digest}
+                fresh = True
+            yield Facts(facts.entries, facts.digest, before)
+    finally:  # also where a file cannot be used or the run is stopped: it may be the last of hours
+        if fresh:
+            _save(store, kept)
 
 
 def known_files(paths: Sequence[Path]) -> set[Path]:

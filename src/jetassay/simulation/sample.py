@@ -126,6 +126,10 @@ def _kept(paths: Sequence[Path], digest: str, *, force: bool, reporter: Reporter
             if facts["digest"] == digest and path not in known:
                 check_content(path, facts)
         except SimulationError as error:
+            if isinstance(error.__cause__, FileNotFoundError):  # another run has removed it meanwhile
+                continue
+            if isinstance(error.__cause__, OSError) and error.__cause__.errno is not None:
+                raise  # the system cannot read it now, which says nothing of what is in it
             if facts or path.name in noted:
                 _discard(path, error, reporter)
             elif not force:

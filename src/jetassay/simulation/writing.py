@@ -91,14 +91,15 @@ def write(path: Path, table: JetTable, *, facts: Mapping[str, Any]) -> None:
 def read_facts(path: Path, *, needed: Iterable[str] = _NEEDED) -> dict[str, Any]:
     """What `write` noted beside the tree.
 
-    Raises `SimulationError` for a file it did not write, that is damaged, or where one of `needed` is not noted.
+    Raises `SimulationError` for a file it did not write, that is damaged, where one of `needed` is not noted, or that
+    the system cannot read; its cause is the `OSError` then.
     """
     try:
         with uproot.open(path) as file:
             found = json.loads(str(file[_RECORD]))
             facts: dict[str, Any] = {**found, **{key: found[key] for key in needed}}
     except Exception as error:  # uproot raises whatever its parser meets in broken bytes
-        raise SimulationError(f"{path} is not a file of simulated jets ({type(error).__name__})") from error
+        raise SimulationError(f"{path} is not a file of simulated jets ({_named(error)})") from error
     return facts
 
 
@@ -115,9 +116,13 @@ def check_content(path: Path, facts: Mapping[str, Any]) -> None:
     try:
         found = content_digest(path)
     except Exception as error:  # likewise
-        raise SimulationError(f"{path}: its jets cannot be read ({type(error).__name__})") from error
+        raise SimulationError(f"{path}: its jets cannot be read ({_named(error)})") from error
     if found != facts[CONTENT]:
         raise SimulationError(f"{path}: does not hold the jets that were written")
+
+
+def _named(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
 
 
 def content_digest(path: Path) -> str:

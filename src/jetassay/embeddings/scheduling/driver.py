@@ -113,7 +113,6 @@ class _Distribution:
     def run(self, ranges: Sequence[list[_Place]]) -> None:
         """All of them; what failed is tried again, one after the other, so that it takes nothing else down."""
         from distributed import CancelledError
-        from distributed.comm.core import CommClosedError
 
         try:
             self._drain(deque(ranges))
@@ -124,7 +123,7 @@ class _Distribution:
                     for again, why in self.suspects[:1]:
                         self.aside.put(again[0].unit.file, why)
                     self.suspects = []
-        except (CommClosedError, CancelledError, TimeoutError) as error:  # it went while it was asked something
+        except (OSError, CancelledError) as error:  # it went while it was asked something
             raise lost(self.cluster.scheduler) from error
         finally:
             if self._under_way and self.client.status == "running":
