@@ -122,6 +122,7 @@ def test_values_of_different_types_are_different():
     same_text = [1, True, 1.0, "1", [1], (1,), {1}, {1: 1}, None, whole, whole.astype(float), whole.astype(object)]
     same_text += [whole.assign(a=["1", "2"]), pd.DataFrame({"a": [1, True]}, dtype=object), whole.set_index("a")]
     same_text += [[[1], []], [[], [1]], [["a", "b"]], [["a"], "b"], pd.DataFrame({"a": [1, np.nan]}, dtype="object")]
+    same_text += [pd.DataFrame({"a": pd.Categorical(["b"], order)}) for order in (["a", "b"], ["b", "a"])]
     found = [digest(each) for each in same_text]
     assert None not in found
     assert len(set(found)) == len(found)

@@ -13,6 +13,7 @@ from jetassay.report import page as module
 from jetassay.report import sections as every
 from jetassay.report.content import CONTROLS, TRAINED, Content, Figure, Fold, Row, Section, Table, Text
 from jetassay.report.page import write_page
+from jetassay.report.pictures import Picture
 from jetassay.report.sections import leaderboard, sections
 from jetassay.tasks.score import COLUMNS, Context, Score, result_frame
 
@@ -182,3 +183,11 @@ def test_every_number_leads_to_its_run_and_to_what_it_depends_on(frame, tmp_path
 def test_without_provenance_names_lead_nowhere(frame, tmp_path, unrendered):
     text = write_page(content_of(frame), title="A page", folder=tmp_path).path.read_text()
     assert "#backbone-" not in text
+
+
+def test_points_that_a_folder_of_somebody_else_claims_for_a_figure_cannot_be_markup():
+    shown = Section("A", (Figure("one", plt.figure),))
+    made = {"one": Picture(b"\0" * 24, '1 2 3"><b>x</b>')}
+    text = module.document([shown], title="T", lead="", figures=made)
+    assert "<b>x</b>" not in text
+    assert escape('1 2 3"><b>x</b>') in text

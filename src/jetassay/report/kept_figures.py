@@ -116,4 +116,5 @@ def _column(values: "pd.Series | pd.Index") -> bytes:
     if values.dtype == object and pd.api.types.infer_dtype(values, skipna=True) not in ("string", "empty"):
         return repr(values.tolist()).encode()
     codes, different = pd.factorize(values)  # the same few names in many rows
-    return codes.tobytes() + repr(different.tolist()).encode()
+    order = values.dtype.categories.tolist() if isinstance(values.dtype, pd.CategoricalDtype) else None
+    return codes.tobytes() + repr((different.tolist(), order)).encode()

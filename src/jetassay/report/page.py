@@ -174,7 +174,7 @@ def _figure(figure: Figure, drawn: Picture | Gap) -> str:
     width = round(int.from_bytes(drawn.png[16:20], "big") * _CSS_DPI / DPI)  # a PNG's width stands in its header
     caption = f"<figcaption>{html.escape(figure.caption)}</figcaption>" if figure.caption else ""
     alt = html.escape(figure.caption or figure.name.replace("_", " "))
-    points = f' data-points="{drawn.points}"' if drawn.points else ""
+    points = f' data-points="{html.escape(drawn.points)}"' if drawn.points else ""
     scale = " class=scale" if drawn.scale else ""
     return (
         f'<figure><img alt="{alt}" width={width}{scale}{points} src="data:image/png;base64,{data}">{caption}</figure>'
