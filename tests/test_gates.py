@@ -70,7 +70,7 @@ def test_gates_that_are_near_do_not_fail():
 def test_a_gate_of_what_was_not_measured_is_named_and_never_met(measured):
     judgement = judge(measured, GATES)
     assert len(judgement.verdicts) == len(measured)
-    assert "not measured (two threads need two cores): ParT fp32 / weaver." in render_judgement(judgement)
+    assert "not measured (those of two threads need two cores): ParT fp32 / weaver." in render_judgement(judgement)
     with pytest.raises(JetAssayError, match=r"^1 of 1 gates could not be measured .*\n  ParT fp32 / weaver$"):
         enforce(judgement)
 

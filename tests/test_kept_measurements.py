@@ -138,7 +138,7 @@ def test_one_core_costs_the_gates_of_two_threads_and_nothing_else(run):
     text, judgement = run_with(side_by_side={**SIDE_BY_SIDE, "quantities": one_thread}, gates_only=True)
     assert len(judgement.verdicts) == len(one_thread) == 13
     assert len(read_session(tracked[0])["quantities"]) == 13
-    named = "Gates of what was not measured (two threads need two cores): ParT 2 threads / 1, wall; ParT 2 threads / w"
+    named = "Gates of what was not measured (those of two threads need two cores): ParT 2 threads / 1, wall; ParT 2"
     assert named in text
     assert named in tracked[0].with_name("report.html").read_text()
     with pytest.raises(JetAssayError, match=r"(?m)^4 of 17 gates could not be measured"):

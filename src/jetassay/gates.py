@@ -59,7 +59,7 @@ class Judgement:
         """One sentence that names the gates without a measurement; empty where there are none."""
         if not self.unmeasured:
             return ""
-        return f"Gates of what was not measured (two threads need two cores): {'; '.join(self.unmeasured)}."
+        return f"Gates of what was not measured (those of two threads need two cores): {'; '.join(self.unmeasured)}."
 
 
 def enforce(judgement: Judgement) -> None:
@@ -75,7 +75,7 @@ def enforce(judgement: Judgement) -> None:
         ]
     if judgement.unmeasured:  # what nobody measures must not pass for met
         found += [
-            f"{len(judgement.unmeasured)} of {total} gates could not be measured (two threads need two cores)",
+            f"{len(judgement.unmeasured)} of {total} gates could not be measured (those of two threads need two cores)",
             *(f"  {name}" for name in judgement.unmeasured),
         ]
     if found:
