@@ -5,7 +5,7 @@ import signal
 import time
 
 import pytest
-from places_of_runs import finish, wait_until
+from places_of_runs import finish, gone_within, wait_until
 
 pytestmark = pytest.mark.slow
 TWO = ("--scheduler", "processes", "--workers", "2")
@@ -36,3 +36,18 @@ def test_ctrl_c_while_the_workers_start_ends_it_too(place):
     code, said = finish(process)
     assert time.monotonic() - began < FEW_S
     assert code == 130, said
+
+
+def test_workers_go_when_the_command_is_killed_and_the_next_one_computes_only_the_rest(place, undisturbed):
+    process = place.start(*TWO, seconds=0.5)
+    wait_until(lambda: place.shards() >= 2)
+    process.kill()
+    process.communicate()
+    assert gone_within(process.pid, seconds=FEW_S) == []
+    kept = place.written()
+    assert 2 <= len(kept) < 8 * 3
+    code, said = place.run(*TWO)
+    assert code == 0, said
+    assert place.written().items() >= kept.items()
+    assert place.results() == undisturbed
+    assert not place.left_over()
