@@ -4,6 +4,8 @@ import ctypes
 import sys
 from typing import Any
 
+import pyarrow as pa
+
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 _KEPT = 64 << 20  # bytes free at the end of a heap; tables of up to half of it are taken from one
 
@@ -23,9 +25,10 @@ def keep_freed() -> None:
 def give_back() -> None:
     """Hand memory that was freed back to the system, as far as the C library has a way to say so.
 
-    glibc keeps it, for each thread its own, and what comes next finds room elsewhere: without this the memory of one
-    stage is added to that of the next.
+    glibc keeps it, for each thread its own, and Arrow in a pool; what comes next finds room elsewhere. Without this the
+    memory of one stage is added to that of the next.
     """
+    pa.default_memory_pool().release_unused()
     trim = _c_library("malloc_trim")
     if trim is not None:
         trim(0)
