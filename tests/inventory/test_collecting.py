@@ -147,7 +147,7 @@ def test_what_cannot_be_told_is_not_guessed(used, workspace):
 def test_a_suite_whose_jets_are_gone_stops_everything(used):
     cache, _ = used
     shutil.rmtree(cache / "simulated")
-    with pytest.raises(StoreError, match="mine: its jets"):
+    with pytest.raises(StoreError, match="mine: some of its jets"):
         gc()
 
 

@@ -146,7 +146,7 @@ def test_damaged_jets_are_found_with_the_results_that_used_them_and_nothing_is_r
     assert [each.path for each in found.damaged] == [victim]
     assert names(found.damaged[0]) == ["mine"]
     assert not found.missing
-    with pytest.raises(StoreError, match="mine: its jets"):
+    with pytest.raises(StoreError, match="mine: some of its jets"):
         sort_cache(min_age_h=0, reporter=QUIET)
 
 
