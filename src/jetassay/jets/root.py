@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import uproot
 from numpy.typing import NDArray
 from uproot.interpretation.jagged import AsJagged
 from uproot.interpretation.numerical import AsDtype
 
 from jetassay.errors import DataError
 from jetassay.jets.sources import Ragged, RawChunk, sound
+from jetassay.root_files import open_root
 
 
 class RootSource:
@@ -21,7 +21,7 @@ class RootSource:
         self.path = path
         try:
             # No caches: they would hold arrays of ranges that are never read again.
-            self._file = uproot.open(path, object_cache=None, array_cache=None)
+            self._file = open_root(path, object_cache=None, array_cache=None)
             complete = int(self._file.file.fEND)
             found = self._file.classnames(cycle=False)
         except Exception as error:  # uproot raises whatever its parser meets in broken bytes

@@ -16,6 +16,7 @@ from jetassay.errors import DataError
 from jetassay.jets.mapping import LABEL_LIKE, name_parts
 from jetassay.jets.schema import TRUTH_PATTERNS
 from jetassay.jets.sources import RawChunk, Source, file_format, open_source
+from jetassay.root_files import open_root
 
 _ENTRIES = 2000
 _FEWEST_IN_SERIES = 4
@@ -73,10 +74,8 @@ def suggest_card(path: Path) -> str:
 
 def _only_tree(path: Path) -> str:
     """The first tree of a ROOT file."""
-    import uproot
-
     try:
-        with uproot.open(path) as file:
+        with open_root(path) as file:
             trees = [name for name, kind in file.classnames(cycle=False).items() if kind == "TTree"]
     except Exception as error:  # uproot raises whatever its parser meets in broken bytes
         raise DataError(f"{path}: truncated or damaged ROOT file ({error}); fetch or make it again") from error

@@ -16,6 +16,7 @@ import numpy as np
 import uproot
 
 from jetassay.errors import SimulationError
+from jetassay.root_files import open_root
 from jetassay.simulation.generator import IntArray
 from jetassay.simulation.recipe import file_name
 from jetassay.whole_files import whole_file
@@ -95,7 +96,7 @@ def read_facts(path: Path, *, needed: Iterable[str] = _NEEDED) -> dict[str, Any]
     the system cannot read; its cause is the `OSError` then.
     """
     try:
-        with uproot.open(path) as file:
+        with open_root(path) as file:
             found = json.loads(str(file[_RECORD]))
             facts: dict[str, Any] = {**found, **{key: found[key] for key in needed}}
     except Exception as error:  # uproot raises whatever its parser meets in broken bytes
@@ -131,7 +132,7 @@ def content_digest(path: Path) -> str:
     Two files of the same recipe have the same digest, though their bytes differ: a ROOT file holds the time of its
     writing and a random identifier.
     """
-    with uproot.open(path) as file:
+    with open_root(path) as file:
         tree = file[TREE]
         return _digest(
             (name, ak.to_numpy(ak.flatten(tree[name].array(library="ak"), axis=None))) for name in sorted(tree.keys())
