@@ -11,7 +11,8 @@ from jetassay.root_files import open_root
 @pytest.fixture
 def path(tmp_path):
     with uproot.recreate(tmp_path / "jets.root") as file:
-        file["tree"] = {"jet_pt": np.arange(3.0)}
+        file.mktree("tree", {"jet_pt": "f8"})
+        file["tree"].extend({"jet_pt": np.arange(3.0)})
     return tmp_path / "jets.root"
 
 
