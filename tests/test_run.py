@@ -59,7 +59,9 @@ def test_every_rejection_has_its_counts_and_an_interval_or_a_limit(outcome):
 
 
 def test_the_jets_that_are_shown_are_read_again_as_they_were_embedded(outcome):
-    tables = outcome.results.tables
+    tables = outcome.results.tables | {
+        name: pd.concat(rows.blocks(), ignore_index=True) for name, rows in outcome.results.jet_tables.items()
+    }
     jets, shown, parts = (tables[name] for name in ("test_jets", "shown_jets", "shown_constituents"))
     assert set(parts["jet"]) == set(shown["jet"])
     multiplicity = jets.set_index("jet")["multiplicity"]

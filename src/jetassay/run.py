@@ -87,7 +87,7 @@ def run_suite(suite: Suite, *, device: str = "cpu", reporter: Reporter) -> Suite
                 for name, findings in audited.items():
                     scored.take(outcome_of(findings), task="audit", backbone=name)
             with clock("jets to look at"):
-                scored.tables |= show_jets(suite, scored.tables, embedded, dataset, splits, reporter=reporter)
+                show_jets(suite, scored, embedded, dataset, splits, reporter=reporter)
             with clock("throughput"):
                 scored.scores += measure_throughput(suite, sound, dataset, splits, reporter=reporter)
             provenance = provenance_of(suite, dataset, sound, embedded, clock=clock, device=device)

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from jetassay.embeddings.heap import give_back
 from jetassay.jets.dataset import DataFile, Dataset
 from jetassay.progress import Reporter, time_text
+from jetassay.report.jet_rows import JetRows
 from jetassay.report.results import Results
 from jetassay.suite import Suite
 from jetassay.tasks.catalogue import TASKS, Task
@@ -36,6 +36,7 @@ class Scored:
     unavailable: dict[str, list[str]] = field(default_factory=dict)
     protocol: str = ""
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+    jet_tables: dict[str, JetRows] = field(default_factory=dict)
 
     def take(self, outcome: Outcome[Any], *, task: str, backbone: str = "", layer: str | None = None) -> None:
         """Add what a task gave."""
@@ -44,12 +45,15 @@ class Scored:
         self.problems += tuple(f"{where}, {what}: {why}" for what, why in outcome.problems.items())
         for what, why in outcome.undefined.items():
             self.unavailable.setdefault(f"{task}, {what}: {why}", []).append(backbone)
-        said = (outcome.protocol, *outcome.notes) if outcome.scores or outcome.tables else ()
+        said = (outcome.protocol, *outcome.notes) if outcome.scores or outcome.tables or outcome.jet_tables else ()
         paragraphs = self.protocol.split("\n\n") if self.protocol else []
         self.protocol = "\n\n".join(dict.fromkeys(each for each in [*paragraphs, *said] if each))
         for name, table in outcome.tables.items():
             new = table.assign(backbone=backbone) if backbone else table
             self.tables[name] = pd.concat([self.tables[name], new], ignore_index=True) if name in self.tables else new
+        for name, blocks in outcome.jet_tables.items():
+            rows = JetRows.of(block.assign(backbone=backbone) if backbone else block for block in blocks)
+            self.jet_tables[name] = self.jet_tables[name] + rows if name in self.jet_tables else rows
 
     @property
     def undefined(self) -> tuple[str, ...]:
@@ -90,6 +94,7 @@ def results_of(
         provenance={**provenance, **missing},
         protocol=scored.protocol,
         tables=scored.tables,
+        jet_tables=scored.jet_tables,
     )
 
 
@@ -194,9 +199,7 @@ class Material:
 def sample_of(embedded: "Embedded", files: tuple[DataFile, ...]) -> Sample:
     """The jets of some files as a task takes them: views where these lie side by side, as splits do."""
     jets = embedded.jets
-    found = np.flatnonzero(jets.in_files(files))
-    together = len(found) and found[-1] - found[0] + 1 == len(found)
-    rows = slice(int(found[0]), int(found[-1]) + 1) if together else found
+    rows = jets.rows_of(files)
     return Sample(
         embedding=embedded.embedding[rows],
         labels=embedded.labels[rows],

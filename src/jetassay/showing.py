@@ -12,9 +12,10 @@ from jetassay.embeddings.heap import give_back
 from jetassay.jets.dataset import DataFile, Dataset
 from jetassay.jets.mapped import open_jets
 from jetassay.progress import Reporter
-from jetassay.scoring import Files
+from jetassay.report.jet_rows import JetRows
+from jetassay.scoring import Files, Scored
 from jetassay.suite import Suite
-from jetassay.tasks.curves import LOGITS
+from jetassay.tasks.curves import LOGITS, blocks, numbers
 from jetassay.tasks.displays import (
     CONSTITUENTS,
     JETS,
@@ -35,49 +36,56 @@ _GAP = 500  # entries between two wanted ones that are read rather than skipped
 
 def show_jets(
     suite: Suite,
-    tables: Mapping[str, pd.DataFrame],
+    scored: Scored,
     embedded: "Mapping[str, Embedded]",
     dataset: Dataset,
     splits: Files,
     *,
     reporter: Reporter,
-) -> dict[str, pd.DataFrame]:
+) -> None:
     """Tables for the report: `test_jets` always, the jets worth a look and their constituents where there are probes.
 
-    tables: what the tasks left, of which `probe_logits` and `map` say which jets are wanted
+    scored: what the tasks left, of which `probe_logits` and `map` say which jets are wanted; takes the tables
     """
     table = next(iter(embedded.values())).jets
-    rows = np.flatnonzero(table.in_files(splits["test"]))
-    made = {JETS: jets_table(table, rows)}
-    for each in embedded.values():
-        each.let_go()
+    rows = table.rows_of(splits["test"])
+    scored.jet_tables[JETS] = JetRows.of(jets_table(table, rows))
     wanted: list[NDArray[np.int32]] = []
-    if LOGITS in tables and suite.probe is not None:
-        labels = made[JETS]["label"].to_numpy(str)
-        made[SHOWN] = extremes_table(tables[LOGITS], labels, background=suite.probe.background)
-        wanted.append(made[SHOWN]["jet"].to_numpy())
-    if _MAP in tables:
-        wanted.append(tables[_MAP]["jet"].to_numpy())
+    if LOGITS in scored.jet_tables and suite.probe is not None:
+        logits = scored.jet_tables[LOGITS].blocks()
+        shown = extremes_table(logits, table.labels[rows], names=table.label_names, background=suite.probe.background)
+        scored.tables[SHOWN] = shown
+        wanted.append(shown["jet"].to_numpy())
+    if _MAP in scored.tables:
+        wanted.append(scored.tables[_MAP]["jet"].to_numpy())
     if wanted:
         jets = np.unique(np.concatenate(wanted))
         reporter.line(f"jets to look at: the constituents of {len(jets)} test jets")
         options = {"on_invalid": suite.dataset.on_invalid}
         parts = [each for file in splits["test"] for each in _read(dataset, file, table, rows, jets, **options)]
-        made[CONSTITUENTS] = pd.concat(parts, ignore_index=True).sort_values("jet", kind="stable", ignore_index=True)
+        constituents = pd.concat(parts, ignore_index=True).sort_values("jet", kind="stable", ignore_index=True)
+        scored.tables[CONSTITUENTS] = constituents
+    for each in embedded.values():
+        each.let_go()
     give_back()
-    return made
 
 
-def jets_table(table: "JetTable", rows: NDArray[np.int64]) -> pd.DataFrame:
+def jets_table(table: "JetTable", rows: "slice | NDArray[np.int64]") -> Iterator[pd.DataFrame]:
     """Which jets the test sample holds, in its order: sha256 of their file, entry in it, label, observed columns."""
-    return pd.DataFrame(
-        {
-            "jet": np.arange(len(rows), dtype=np.int32),
-            "file": _named(table.file_index[rows], [file.digest for file in table.files]),
-            "entry": table.entries[rows],
-            "label": _named(table.labels[rows], table.label_names),
-            **{name: column[rows] for name, column in table.columns.items()},
-        }
+    file_index, entries, labels = (each[rows] for each in (table.file_index, table.entries, table.labels))
+    columns = {name: column[rows] for name, column in table.columns.items()}
+    digests = [file.digest for file in table.files]
+    return (
+        pd.DataFrame(
+            {
+                "jet": numbers(here),
+                "file": _named(file_index[here], digests),
+                "entry": entries[here],
+                "label": _named(labels[here], table.label_names),
+                **{name: column[here] for name, column in columns.items()},
+            }
+        )
+        for here in blocks(len(labels))
     )
 
 
@@ -92,13 +100,13 @@ def _read(
     dataset: Dataset,
     file: DataFile,
     table: "JetTable",
-    rows: NDArray[np.int64],
+    rows: "slice | NDArray[np.int64]",
     jets: NDArray[np.int32],
     **options: str,
 ) -> Iterator[pd.DataFrame]:
     """The constituents of those of `jets` that are in `file`."""
-    here = jets[[table.files[index] == file for index in table.file_index[rows[jets]]]]
-    entries = table.entries[rows[here]]
+    here = jets[[table.files[index] == file for index in table.file_index[rows][jets]]]
+    entries = table.entries[rows][here]
     with closing(open_jets(file.path, dataset.schema)) as source:
         there = set(source.lists) & set(dataset.schema.constituents)
     needs = tuple(name for name in (*KINDS, *TRACK) if name in there)

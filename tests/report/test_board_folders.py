@@ -7,6 +7,7 @@ import pytest
 from jetassay.metrics.roc import auc
 from jetassay.report.board import draw_board
 from jetassay.report.board_tables import board_tables
+from jetassay.report.jet_rows import JetRows
 from jetassay.report.merging import merge
 from jetassay.report.result_files import ResultFile
 from jetassay.report.results import Results, load_folder
@@ -38,18 +39,15 @@ def execution(folder, backbone, shift, *, jets="f", pairs=(), monkeypatch):
     signal, background = (np.float32(shared.normal(0, 1, JETS) + own.normal(0, 1, JETS)) for _ in range(2))
     signal = np.float32(signal + shift)
     made = result(backbone, auc(signal, background), weights="w" * 64)
-    logits = logit_table({"Hbb": np.concatenate([signal, background])})["probe_logits"]
+    (logits,) = logit_table({"Hbb": np.concatenate([signal, background])})["probe_logits"]
     curve = roc_table("probe", {"Hbb": (signal, background)})["roc"]
     labels = ["Hbb"] * JETS + ["QCD"] * JETS
-    tables = {
-        "probe_logits": logits.assign(backbone=backbone),
-        "roc": curve.assign(backbone=backbone),
-        "test_jets": pd.DataFrame({"jet": logits["jet"], "file": jets, "entry": range(2 * JETS), "label": labels}),
-    }
+    named = pd.DataFrame({"jet": logits["jet"], "file": jets, "entry": range(2 * JETS), "label": labels})
+    rows = {"probe_logits": JetRows.of([logits.assign(backbone=backbone)]), "test_jets": JetRows.of([named])}
     monkeypatch.setattr(Results, "folder", folder)
     counts = pd.DataFrame({"Hbb": [JETS]}, index=pd.Index(["test"], name="split"))
-    about = {"provenance": made.provenance, "protocol": "", "counts": counts, "tables": tables}
-    Results(suite="mine", title="M", frame=made.frame, **about).save()
+    about = {"provenance": made.provenance, "protocol": "", "counts": counts, "jet_tables": rows}
+    Results(suite="mine", title="M", frame=made.frame, tables={"roc": curve.assign(backbone=backbone)}, **about).save()
 
 
 def merged_of(root):

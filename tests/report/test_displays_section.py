@@ -7,6 +7,7 @@ from matplotlib import pyplot as plt
 from matplotlib.collections import PathCollection, PolyCollection
 
 from jetassay.report.content import Content, Fold
+from jetassay.report.jet_rows import JET_TABLES, JetRows
 from jetassay.report.sections.displays import displays_figure, section
 from jetassay.tasks.displays import WHY
 
@@ -30,7 +31,10 @@ def tables():
 
 
 def content(frame, tables, **roles):
-    return Content(frame=frame, tables=tables, counts=pd.DataFrame(), provenance={}, protocol="", roles=roles)
+    held = {name: table for name, table in tables.items() if name not in JET_TABLES}
+    rows = {name: JetRows.of([table]) for name, table in tables.items() if name in JET_TABLES}
+    about = {"counts": pd.DataFrame(), "provenance": {}, "protocol": "", "roles": roles}
+    return Content(frame=frame, tables=held, jet_tables=rows, **about)
 
 
 def test_each_trained_backbone_has_its_figure_and_controls_have_none(frame, tables):

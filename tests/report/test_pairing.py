@@ -12,8 +12,9 @@ from jetassay.metrics.intervals import auc_interval, clopper_pearson
 from jetassay.metrics.roc import auc, cut_at
 from jetassay.report.compare import render_comparison
 from jetassay.report.differences import INDEPENDENT, PAIRED, differences
+from jetassay.report.jet_rows import JetRows
 from jetassay.report.stored import read_stored
-from jetassay.tasks.curves import MOST_JETS, jet_scores_table
+from jetassay.tasks.curves import jet_scores_table
 from jetassay.tasks.score import Context, Score, result_frame
 
 JETS = 600
@@ -70,11 +71,9 @@ def as_head(folder, task, signal, background):
     rows = [jets.index[jets["label"] == label].to_numpy() for label in ("Hbb", "QCD")]
     entries = [jets["entry"].to_numpy()[each] for each in rows]
     values = signal[entries[0]], background[entries[1] - len(signal)]
-    tables = jet_scores_table(
-        task, {"Hbb": list(zip(rows, values, strict=True))}, names=("Hbb", "Hcc", "QCD"), jets=len(jets)
-    )
-    ((name, table),) = tables.items()
-    table.assign(backbone="alpha").to_parquet(path / f"tables/{name}.parquet")
+    tables = jet_scores_table(task, {"Hbb": list(zip(rows, values, strict=True))}, names=("Hbb", "Hcc", "QCD"))
+    ((name, blocks),) = tables.items()
+    JetRows.of(block.assign(backbone="alpha") for block in blocks).save(path / f"tables/{name}.parquet")
     (path / "tables/probe_logits.parquet").unlink()
 
 
@@ -150,11 +149,6 @@ def test_what_other_tasks_ranked_is_paired_as_the_probe_is(task, pair):
     assert list(found["errors"]) == [PAIRED, PAIRED]
     columns = ["change", "change_low", "change_high", "z", "p_holm"]
     pd.testing.assert_frame_equal(found[columns], probed[columns])
-
-
-def test_a_sample_too_large_to_keep_scores_of_every_jet_has_no_table():
-    sides = {"Hbb": [(np.arange(3), np.zeros(3)), (np.arange(3), np.zeros(3))]}
-    assert jet_scores_table("knn", sides, names=("Hbb", "QCD"), jets=MOST_JETS + 1) == {}
 
 
 def test_a_result_against_itself_has_not_moved_at_all(pair):

@@ -9,6 +9,7 @@ import pytest
 from matplotlib import pyplot as plt
 
 from jetassay.report.content import Content, Pointed
+from jetassay.report.jet_rows import JetRows
 from jetassay.report.pictures import picture
 from jetassay.report.pointing import REACH, SCALE, link, pointed_jets
 from jetassay.report.sections.maps import section
@@ -66,7 +67,8 @@ def test_each_backbone_has_its_map_and_the_jets_stand_once_on_the_page(frame, ta
     names = ("alpha", "beta-long-name")
     rows = [(name, jet, 1.0 * jet, 2.0) for name in names for jet in (4, 11)]
     tables = {**tables, "map": pd.DataFrame(rows, columns=["backbone", "jet", "x", "y"])}
-    content = Content(frame=frame, tables=tables, counts=pd.DataFrame(), provenance={}, protocol="")
+    rows = {"test_jets": JetRows.of([tables.pop("test_jets")])}
+    content = Content(frame=frame, tables=tables, jet_tables=rows, counts=pd.DataFrame(), provenance={}, protocol="")
     made = section(content)
     assert [each.name for each in made.figures] == ["map_alpha", "map_beta-long-name"]
     assert sum(isinstance(each, Pointed) for each in made.blocks) == 1

@@ -1,11 +1,12 @@
 """The points of a ROC curve are the cuts of `metrics.roc`, with the intervals of `metrics.intervals`."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from jetassay.metrics.intervals import rejection_interval
 from jetassay.metrics.roc import cut_at
-from jetassay.tasks.curves import LOGITS, ROC, logit_table, roc_points, roc_table
+from jetassay.tasks.curves import LOGITS, ROC, jet_scores_table, logit_table, roc_points, roc_table
 
 
 @pytest.fixture
@@ -53,7 +54,18 @@ def test_points_beyond_the_sample_are_left_out():
 def test_tables_name_signal_and_jet(sides):
     table = roc_table("probe", {"Hbb": sides, "Hcc": sides})[ROC]
     assert list(dict.fromkeys(table["signal"])) == ["Hbb", "Hcc"]
-    logits = logit_table({"Hbb": np.array([0.5, -1.0]), "Hcc": np.array([1e-3, 2.0])})[LOGITS]
-    assert logits["jet"].tolist() == [0, 1]
-    assert logits.dtypes.astype(str).to_dict() == {"jet": "int32", "Hbb": "float32", "Hcc": "float32"}
-    assert roc_table("probe", {}) == logit_table({}) == {}
+    assert roc_table("probe", {}) == logit_table({}) == jet_scores_table("knn", {}, names=("QCD",)) == {}
+
+
+def test_scores_of_jets_come_in_blocks_with_the_row_of_each_jet(monkeypatch):
+    monkeypatch.setattr("jetassay.tasks.curves.BLOCK", 2)
+    values = np.array([0.5, -1.0, 3.0])
+    logits = list(logit_table({"Hbb": values, "Hcc": -values})[LOGITS])
+    assert [block["jet"].tolist() for block in logits] == [[0, 1], [2]]
+    assert logits[1].dtypes.astype(str).to_dict() == {"jet": "int32", "Hbb": "float32", "Hcc": "float32"}
+    assert logits[1][["Hbb", "Hcc"]].to_numpy().tolist() == [[3, -3]]
+    sides = [(np.array([4, 5, 6]), values), (np.array([7]), np.array([9.0]))]
+    scores = list(jet_scores_table("zero-shot", {"Hbb": sides}, names=("QCD", "Hbb"))["zero_shot_scores"])
+    assert [block["jet"].tolist() for block in scores] == [[4, 5], [6], [7]]
+    assert pd.concat(scores)["score"].tolist() == [0.5, -1, 3, 9]
+    assert set(pd.concat(scores)["signal"]) == {"Hbb"}

@@ -11,10 +11,11 @@ def test_the_surest_and_the_most_wrong_jets_are_found():
     logits = np.array([3.0, -2.0, 9.0, -7.0, 0.5, 4.0, 99.0], np.float32)
     signal = np.array([True, True, True, False, False, False, False])
     background = np.array([False, False, False, True, True, True, False])  # the last is of neither
-    assert extreme_jets(logits, signal, background) == [2, 3, 4, 1, 5]
+    assert [row for _, row in extreme_jets(logits, signal, background)] == [2, 3, 4, 1, 5]
 
 
-def test_each_backbone_and_signal_gets_its_own_five_jets():
+@pytest.mark.parametrize("rows", [8, 4, 3, 1])
+def test_each_backbone_and_signal_gets_its_own_five_jets_however_the_table_is_cut(rows):
     logits = pd.DataFrame(
         {
             "backbone": ["a"] * 4 + ["b"] * 4,
@@ -23,7 +24,8 @@ def test_each_backbone_and_signal_gets_its_own_five_jets():
             "Hcc": np.array([1, 1, 1, 1, np.nan, np.nan, np.nan, np.nan], np.float32),
         }
     )
-    table = extremes_table(logits, np.array(["Hbb", "Hbb", "QCD", "Hcc"]), background="QCD")
+    blocks = (logits.iloc[start : start + rows] for start in range(0, 8, rows))
+    table = extremes_table(blocks, np.array([1, 1, 0, 2]), names=("QCD", "Hbb", "Hcc"), background="QCD")
     found = {key: rows["jet"].tolist() for key, rows in table.groupby(["backbone", "signal"])}
     assert found["a", "Hbb"] == [0, 2, 1, 1, 2]
     assert found["b", "Hbb"] == [1, 2, 1, 0, 2]

@@ -35,10 +35,7 @@ class RowFile:
     def __init__(self, dtype: DTypeLike, width: int | None = None) -> None:
         self._dtype, self._tail = np.dtype(dtype), () if width is None else (width,)
         self._rows = 0
-        try:
-            self._file = _nameless()
-        except OSError as error:
-            raise _unwritable(error) from error
+        self._file = nameless_file()
 
     def append(self, rows: NDArray[Any]) -> None:
         """Rows (j, width) after those that are there. Raises `StoreError` where the disk is full."""
@@ -46,7 +43,7 @@ class RowFile:
         try:
             self._file.write(np.ascontiguousarray(rows, self._dtype).data)
         except OSError as error:
-            raise _unwritable(error) from error
+            raise unwritable(error) from error
         self._rows += len(rows)
 
     def array(self) -> NDArray[Any]:
@@ -56,7 +53,7 @@ class RowFile:
             try:
                 file.flush()
             except OSError as error:
-                raise _unwritable(error) from error
+                raise unwritable(error) from error
             if 0 in shape:
                 return np.empty(shape, self._dtype)
             pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -68,16 +65,22 @@ class RowFile:
             self._file.close()
 
 
-def _nameless() -> IO[bytes]:
-    """A file of no name in the cache; in the workspace where the cache may only be read, which a full one may be."""
+def nameless_file() -> IO[bytes]:
+    """A file of no name in the cache; in the workspace where the cache may only be read, which a full one may be.
+
+    Raises `StoreError`.
+    """
     folder = cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         return tempfile.TemporaryFile(dir=folder)
     except OSError as error:
         if error.errno not in {errno.EROFS, errno.EACCES, errno.EPERM}:
-            raise
-    return tempfile.TemporaryFile(dir=workspace())
+            raise unwritable(error) from error
+    try:
+        return tempfile.TemporaryFile(dir=workspace())
+    except OSError as error:
+        raise unwritable(error) from error
 
 
 def gather(array: NDArray[T], rows: NDArray[np.int64]) -> NDArray[T]:
@@ -139,7 +142,8 @@ def _address(array: NDArray[Any]) -> int:
     return int(array.__array_interface__["data"][0])
 
 
-def _unwritable(error: OSError) -> StoreError:
+def unwritable(error: OSError) -> StoreError:
+    """What a run that finds no room for its files of no name is told."""
     return StoreError(
         f"{cache_folder()}: no room for the embeddings of this run: {error.strerror or error}. Free some space or "
         "choose another place (JETASSAY_CACHE); what was written before is whole."

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jetassay.embeddings.counts import Counts
+from jetassay.embeddings.scratch import chunks
 from jetassay.embeddings.store import Shard
 from jetassay.embeddings.units import TableRecipe, Unit
 from jetassay.errors import DataError
@@ -27,6 +28,7 @@ N_DISPLACED = "n_displaced"
 SIGNIFICANCE = 3.0
 _TRACK = ("part_d0val", "part_d0err", "part_charge")
 _UNCUT = 1 << 30
+_CHUNK = 1 << 20  # jets whose files are looked at at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +69,16 @@ class JetTable:
             if file.name not in position:
                 raise DataError(f"{file.path}: not among the files of this table")
             wanted[position[file.name]] = True
-        return wanted[self.file_index]
+        found = np.empty(len(self), dtype=np.bool_)
+        for here, index in chunks(self.file_index, _CHUNK):
+            found[here] = wanted[index]
+        return found
+
+    def rows_of(self, files: Iterable[DataFile]) -> "slice | NDArray[np.int64]":
+        """Rows of the jets from `files`: a slice where they lie side by side, as those of a split do."""
+        inside = self.in_files(files)
+        first, jets = int(np.argmax(inside)) if len(inside) else 0, int(np.count_nonzero(inside))
+        return slice(first, first + jets) if inside[first : first + jets].all() else np.flatnonzero(inside)
 
     def require_same_jets(self, other: "JetTable") -> None:
         """Raises `DataError` naming the first difference where the tables do not hold the same jets in one order."""

@@ -9,6 +9,8 @@ import pandas as pd
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
+    from jetassay.report.jet_rows import JetRows
+
 PASS, FAIL = "✓", "✗"
 """How a cell begins that passed or failed a check; a page shows the second in red."""
 
@@ -28,6 +30,7 @@ class Content:
     roles:      backbone, as the frame names it -> backbone, floor or control; one that is not there is a backbone
     names:      backbone, as the frame names it -> its reference, `CARD` or `CARD@LAYER`, where that is another
     unranked:   backbone, as the frame names it -> why it stands apart from the rankings
+    jet_tables: name -> table with a row for each test jet; `of_jets` gives some of them
     """
 
     frame: pd.DataFrame
@@ -38,11 +41,19 @@ class Content:
     roles: Mapping[str, str] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
     unranked: Mapping[str, str] = field(default_factory=dict)
+    jet_tables: "Mapping[str, JetRows]" = field(default_factory=dict)
 
     def scores(self, task: str, *metrics: str) -> pd.DataFrame:
         """The scores of one task, of some metrics where they are named; no rows where it was not run."""
         chosen = self.frame[self.frame["task"] == task]
         return chosen[chosen["metric"].isin(metrics)] if metrics else chosen
+
+    def of_jets(self, table: str, jets: pd.Series) -> pd.DataFrame:
+        """The rows of these test jets in one of `jet_tables`, with the same names of backbones as the frame."""
+        rows = self.jet_tables[table].of_jets(jets.unique())
+        if self.names and "backbone" in rows:
+            rows["backbone"] = rows["backbone"].replace({name: shown for shown, name in self.names.items()})
+        return rows
 
     @property
     def backbones(self) -> list[str]:

@@ -11,7 +11,8 @@ import pandas as pd
 
 from jetassay.metrics.paired import holm
 from jetassay.metrics.unpaired import Bounded, two_sided, unpaired_difference
-from jetassay.report.pairing import DRAWS, KEPT, paired_intervals
+from jetassay.report.jet_rows import KEPT
+from jetassay.report.pairing import DRAWS, paired_intervals
 from jetassay.report.stored import Stored
 
 FAMILY_LEVEL = 0.05

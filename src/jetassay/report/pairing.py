@@ -15,8 +15,8 @@ from jetassay.metrics.intervals import perfect_order_margin
 from jetassay.metrics.paired import delong_covariance, difference_p_value, placements
 from jetassay.metrics.resampling import PairedScores, Resampled, paired_bootstrap
 from jetassay.metrics.roc import cut_at
-from jetassay.tasks.catalogue import KNN, MLP_PROBE, PROBE, ZERO_SHOT
-from jetassay.tasks.curves import LOGITS, jet_scores_name
+from jetassay.report.jet_rows import KEPT
+from jetassay.tasks.curves import LOGITS
 from jetassay.tasks.displays import JETS
 from jetassay.tasks.pairs import rejection_pairs
 from jetassay.tasks.score import LEVEL
@@ -24,9 +24,6 @@ from jetassay.tasks.score import LEVEL
 FloatArray = NDArray[np.float64]
 
 NO_SCORES = "of this number no scores of single jets are kept"
-KEPT = {PROBE.name: LOGITS, **{each.name: jet_scores_name(each.name) for each in (ZERO_SHOT, KNN, MLP_PROBE)}}
-"""Tasks that leave scores of single jets, and in which table."""
-
 DRAWS = 1000
 _REJECTIONS = ("rejection", "rejection_over_cuts")
 _JET = ["file", "entry", "label"]
@@ -44,7 +41,7 @@ def paired_intervals(rows: pd.DataFrame, first: Path | None, second: Path | None
 
     rows:          scores of both, with the columns of a joined frame: task, metric, backbone, signal, background,
                    working_point, bin, draw, backbone_b, value_a, value_b
-    first, second: folders of the results, with `tables/test_jets.parquet` and the tables that `KEPT` names
+    first, second: folders of the results, with `tables/test_jets.parquet` and the tables that `jet_rows.KEPT` names
 
     Index as `rows`; float64 `low` and `high` (68.27 % interval of the difference, of logarithms for rejections), `z`,
     `p` (two-sided); `unpaired`, why a row has none of these, empty where it has them.

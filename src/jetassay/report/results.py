@@ -17,6 +17,7 @@ from jetassay.places import workspace
 from jetassay.progress import Reporter
 from jetassay.report.content import Content
 from jetassay.report.gaps import Page
+from jetassay.report.jet_rows import JET_TABLES, JetRows
 from jetassay.report.page import write_page
 from jetassay.report.reading import read_provenance, read_scores, take_text
 from jetassay.report.result_files import ResultFile
@@ -60,6 +61,7 @@ class Results:
     provenance: everything the numbers depend on
     protocol: how the scores are defined, in a sentence or two
     tables: name -> curves and other long tables that figures are drawn from
+    jet_tables: name -> table with a row for each test jet
     unranked: backbone -> why it stands apart from the rankings
     """
 
@@ -70,6 +72,7 @@ class Results:
     provenance: Mapping[str, Any]
     protocol: str
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    jet_tables: Mapping[str, JetRows] = field(default_factory=dict)
     unranked: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -95,6 +98,7 @@ class Results:
         return Content(
             frame=self.shown,
             tables={name: self._marked(table) for name, table in self.tables.items()},
+            jet_tables=self.jet_tables,
             counts=self.counts,
             provenance=self.provenance,
             protocol=self.protocol,
@@ -122,8 +126,10 @@ class Results:
         for name, table in self.tables.items():
             with whole_file(self.folder / TABLES / f"{name}.parquet") as path:
                 table.to_parquet(path, index=False)
+        for name, rows in self.jet_tables.items():
+            rows.save(self.folder / TABLES / f"{name}.parquet")
         for stale in (self.folder / TABLES).glob("*.parquet"):
-            if stale.stem not in self.tables:
+            if stale.stem not in {*self.tables, *self.jet_tables}:
                 stale.unlink()
         with whole_file(self.folder / "counts.csv") as path:
             self.counts.to_csv(path, index_label="split")
@@ -221,13 +227,21 @@ def load_folder(folder: Path, *, again: str = "jetassay run SUITE") -> Results:
         counts = pd.read_csv(folder / "counts.csv", index_col="split")
         title, protocol = take_text(about, "title"), take_text(about, "protocol")
         suite = about.pop("suite", folder.name)
-        tables = {path.stem: pd.read_parquet(path) for path in sorted((folder / TABLES).glob("*.parquet"))}
+        paths = sorted((folder / TABLES).glob("*.parquet"))
+        tables = {path.stem: pd.read_parquet(path) for path in paths if path.stem not in JET_TABLES}
     except FileNotFoundError:
         raise
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{folder}: results cannot be read ({error}); run again: {again}") from error
     return Results(
-        suite=str(suite), title=title, frame=frame, counts=counts, provenance=about, protocol=protocol, tables=tables
+        suite=str(suite),
+        title=title,
+        frame=frame,
+        counts=counts,
+        provenance=about,
+        protocol=protocol,
+        tables=tables,
+        jet_tables={path.stem: JetRows((path,)) for path in paths if path.stem in JET_TABLES},
     )
 
 

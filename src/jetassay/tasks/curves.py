@@ -1,6 +1,6 @@
 """Long tables beside the scores: ROC curves at whole percents, and what every probe and head makes of every jet."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,8 @@ from jetassay.tasks.score import LEVEL
 ROC, LOGITS = "roc", "probe_logits"
 """The tables' names."""
 
-MOST_JETS = 1_000_000
-"""Of larger test samples only the probe's scores of single jets are kept: all of them would take the run's memory."""
+BLOCK = 1 << 16
+"""Rows of a table with a row for each test jet that are made at once."""
 
 EFFICIENCIES: tuple[float, ...] = (*(percent / 100 for percent in range(1, 100)), 0.995, 0.999)
 """Signal efficiencies of a curve's points; those that the sample does not resolve are left out."""
@@ -59,18 +59,35 @@ def roc_table(task: str, scores: Mapping[str, tuple[NDArray[Any], NDArray[Any]]]
     return {ROC: pd.concat(curves, ignore_index=True).assign(task=task)} if curves else {}
 
 
-def logit_table(logits: Mapping[str, NDArray[Any]]) -> dict[str, pd.DataFrame]:
-    """The table `probe_logits` of one backbone: a row a test jet, a float32 column a signal; no table without signals.
+def logit_table(logits: Mapping[str, NDArray[Any]]) -> dict[str, Iterator[pd.DataFrame]]:
+    """Blocks of the table `probe_logits` of one backbone: a row a test jet, a float32 column a signal.
 
     logits: signal -> (J,) logits of all jets of the test sample, in its order, whatever their label
 
-    Column `jet`, int32, is the row of the test sample; which jet that is, table `test_jets` says.
+    Column `jet`, int32, is the row of the test sample; which jet that is, table `test_jets` says. No table without
+    signals.
     """
     if not logits:
         return {}
     jets = len(next(iter(logits.values())))
-    columns = {signal: each.astype(np.float32) for signal, each in logits.items()}
-    return {LOGITS: pd.DataFrame({"jet": np.arange(jets, dtype=np.int32), **columns})}
+    return {
+        LOGITS: (
+            pd.DataFrame({"jet": numbers(here), **{signal: each[here] for signal, each in logits.items()}}).astype(
+                dict.fromkeys(logits, np.float32)
+            )
+            for here in blocks(jets)
+        )
+    }
+
+
+def blocks(rows: int) -> Iterator[slice]:
+    """`BLOCK` rows and again so many, to the last; one of no rows where there are none."""
+    return (slice(start, min(start + BLOCK, rows)) for start in range(0, max(rows, 1), BLOCK))
+
+
+def numbers(here: slice) -> NDArray[np.int32]:
+    """The column `jet` of these rows of the test sample."""
+    return np.arange(here.start, here.stop, dtype=np.int32)
 
 
 def jet_scores_name(task: str) -> str:
@@ -79,26 +96,30 @@ def jet_scores_name(task: str) -> str:
 
 
 def jet_scores_table(
-    task: str,
-    scores: Mapping[str, Sequence[tuple[NDArray[np.int64], NDArray[Any]]]],
-    *,
-    names: Sequence[str],
-    jets: int,
-) -> dict[str, pd.DataFrame]:
-    """What a task ranked, a row for each signal and jet of that signal or the background; by the table's name.
+    task: str, scores: Mapping[str, Sequence[tuple[NDArray[np.int64], NDArray[Any]]]], *, names: Sequence[str]
+) -> dict[str, Iterator[pd.DataFrame]]:
+    """Blocks of what a task ranked, a row for each signal and jet of that signal or the background; by table's name.
 
     scores: signal -> for either side its rows of the test sample, and the score of each, larger is more like signal
-    names:  of all labels of the sample, which has `jets` jets; no table for more than `MOST_JETS`, or without signals
+    names:  of all labels of the sample
 
-    Columns: `signal`, a category; `jet`, int32, the row of the test sample as in `probe_logits`; `score`, float32.
+    Columns: `signal`, a category; `jet`, int32, the row of the test sample as in `probe_logits`; `score`, float32. No
+    table without signals.
     """
-    if not scores or jets > MOST_JETS:
+    if not scores:
         return {}
-    sides = [(list(names).index(signal), *side) for signal, both in scores.items() for side in both]
-    places = np.concatenate([np.full(len(rows), place) for place, rows, _ in sides])
-    columns = {
-        "signal": pd.Categorical.from_codes(places, categories=pd.Index(names)),
-        "jet": np.concatenate([rows for _, rows, _ in sides]).astype(np.int32),
-        "score": np.concatenate([values for _, _, values in sides]).astype(np.float32),
+    categories = pd.Index(names)
+    return {
+        jet_scores_name(task): (
+            pd.DataFrame(
+                {
+                    "signal": pd.Categorical([signal] * (here.stop - here.start), categories=categories),
+                    "jet": rows[here].astype(np.int32),
+                    "score": values[here].astype(np.float32),
+                }
+            )
+            for signal, both in scores.items()
+            for rows, values in both
+            for here in blocks(len(rows))
+        )
     }
-    return {jet_scores_name(task): pd.DataFrame(columns)}

@@ -1,6 +1,7 @@
 """Jets to look at: those that a probe is most and least sure of, right and wrong, and their constituents."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 
 import numpy as np
 import pandas as pd
@@ -31,35 +32,55 @@ the signal; highest of the background. The last two are wrong where their logits
 
 def extreme_jets(
     logits: NDArray[np.float32], is_signal: NDArray[np.bool_], is_background: NDArray[np.bool_]
-) -> list[int]:
-    """Rows of the five jets of `WHY`, in that order. Both kinds are there, or `ValueError` of numpy.
+) -> list[tuple[float, int]]:
+    """For each of `WHY` how far its jet goes that way, and its row; minus infinity where there is none of its kind.
 
-    logits: float32 (J,); is_signal, is_background: bool (J,). Of jets that tie, the first.
+    logits: float32 (J,); is_signal, is_background: bool (J,); J at least 1. Of jets that tie, the first.
     """
-    signal, background = np.flatnonzero(is_signal), np.flatnonzero(is_background)
-    both = np.flatnonzero(is_signal | is_background)
-    return [
-        int(signal[np.argmax(logits[signal])]),
-        int(background[np.argmin(logits[background])]),
-        int(both[np.argmin(np.abs(logits[both]))]),
-        int(signal[np.argmin(logits[signal])]),
-        int(background[np.argmax(logits[background])]),
-    ]
+    both = is_signal | is_background
+    found = []
+    for mask, towards in (
+        (is_signal, logits),
+        (is_background, -logits),
+        (both, -np.abs(logits)),
+        (is_signal, -logits),
+        (is_background, logits),
+    ):
+        reach = np.where(mask, towards, -np.inf)
+        row = int(np.argmax(reach))
+        found.append((float(reach[row]), row))
+    return found
 
 
-def extremes_table(logits: pd.DataFrame, labels: NDArray[np.str_], *, background: str) -> pd.DataFrame:
+def extremes_table(
+    logits: Iterable[pd.DataFrame], labels: NDArray[np.int64], *, names: Sequence[str], background: str
+) -> pd.DataFrame:
     """Columns backbone, signal, why, jet: five rows for each backbone and each of its signals.
 
-    logits: table `probe_logits`; labels: name of the label of each test jet, (J,)
+    logits: blocks of table `probe_logits`; labels: (J,) of the test jets, indices into `names`
+
+    A signal whose logits are not all there has no rows.
     """
-    rows = []
-    for backbone, own in logits.groupby("backbone", sort=False):
-        signals = [name for name in own.columns if name not in ("backbone", "jet") and own[name].notna().all()]
-        for signal in signals:
+    best: dict[tuple[str, str], list[tuple[float, int]]] = {}
+    lacking: set[tuple[str, str]] = set()
+    for block in logits:
+        for backbone, own in block.groupby("backbone", sort=False):
             jets = own["jet"].to_numpy()
             of = labels[jets]
-            found = extreme_jets(own[signal].to_numpy(np.float32), of == signal, of == background)
-            rows += [(backbone, signal, why, int(jets[row])) for why, row in zip(WHY, found, strict=True)]
+            for signal in own.columns.drop(["backbone", "jet"]):
+                key, values = (str(backbone), str(signal)), own[signal].to_numpy(np.float32)
+                if np.isnan(values).any():
+                    lacking.add(key)
+                sides = (of == names.index(each) for each in (key[1], background))
+                here = [(reach, int(jets[row])) for reach, row in extreme_jets(values, *sides)]
+                # the first of two that reach as far, as within a block
+                best[key] = [max(pair, key=itemgetter(0)) for pair in zip(best.get(key, here), here, strict=True)]
+    rows = [
+        (*key, why, jet)
+        for key, found in best.items()
+        if key not in lacking
+        for why, (_, jet) in zip(WHY, found, strict=True)
+    ]
     return pd.DataFrame(rows, columns=["backbone", "signal", "why", "jet"]).astype({"jet": "int32"})
 
 

@@ -126,8 +126,14 @@ def probe(
     problems = {name: problem for name, problem in problems.items() if problem}
     scores = tuple(score for name in names if name in results for score in results[name].scores)
     curves = {name: (each.signal_logits, each.background_logits) for name, each in results.items()}
-    tables = roc_table(PROBE.name, curves) | logit_table({name: logits[name] for name in results})
-    return Outcome(scores, problems, results, protocol=PROTOCOL, tables=tables)
+    return Outcome(
+        scores,
+        problems,
+        results,
+        protocol=PROTOCOL,
+        tables=roc_table(PROBE.name, curves),
+        jet_tables=logit_table({name: logits[name] for name in results}),
+    )
 
 
 def probe_signal(

@@ -85,6 +85,7 @@ class Outcome(Generic[Detail_co]):
     protocol: how the scores are defined, to be shown beside them
     tables:   name -> curves and other long tables that figures are drawn from, kept beside the scores; for a task of
               one backbone without a column `backbone`, which is added
+    jet_tables: name -> blocks of a table with a row for each test jet, gone through once; otherwise as `tables`
     """
 
     scores: tuple[Score, ...]
@@ -94,6 +95,7 @@ class Outcome(Generic[Detail_co]):
     notes: tuple[str, ...] = ()
     protocol: str = ""
     tables: Mapping[str, pd.DataFrame] = field(default_factory=lambda: MappingProxyType({}))
+    jet_tables: Mapping[str, Iterable[pd.DataFrame]] = field(default_factory=lambda: MappingProxyType({}))
 
 
 COLUMNS: tuple[str, ...] = (

@@ -174,8 +174,8 @@ def score_head(
         name: [(each.signal_rows, each.signal_scores), (each.background_rows, each.background_scores)]
         for name, each in results.items()
     }
-    tables = jet_scores_table(task.name, ranked, names=splits.test.names, jets=len(splits.test))
-    return Outcome(scores, problems, results, protocol=protocol, tables=tables)
+    jet_tables = jet_scores_table(task.name, ranked, names=splits.test.names)
+    return Outcome(scores, problems, results, protocol=protocol, jet_tables=jet_tables)
 
 
 def _measured(trial: Trial, ranking: Ranking, task: Task, setting: Setting) -> HeadResult:

@@ -120,8 +120,8 @@ def zero_shot(
         for name, each in results.items()
     }
     tables = roc_table(ZERO_SHOT.name, curves)
-    tables |= jet_scores_table(ZERO_SHOT.name, ranked, names=sample.names, jets=len(sample))
-    return Outcome(tuple(scores), problems, results, undefined, _notes(grouping, sample), PROTOCOL, tables)
+    jet_tables = jet_scores_table(ZERO_SHOT.name, ranked, names=sample.names)
+    return Outcome(tuple(scores), problems, results, undefined, _notes(grouping, sample), PROTOCOL, tables, jet_tables)
 
 
 def log_odds(

@@ -40,14 +40,12 @@ _AREA = 900.0
 
 def section(content: Content) -> Section | None:
     """A figure for each trained backbone: a row of five jets for each signal."""
-    shown, constituents, jets = (content.tables.get(name) for name in (SHOWN, CONSTITUENTS, JETS))
-    logits = content.tables.get(LOGITS)
-    if shown is None or constituents is None or jets is None or logits is None or not len(shown):
+    shown, constituents = (content.tables.get(name) for name in (SHOWN, CONSTITUENTS))
+    if shown is None or constituents is None or not {JETS, LOGITS} <= set(content.jet_tables) or not len(shown):
         return None
     trained = [name for name in content.backbones if not content.is_control(name)]
     names = [name for name in dict.fromkeys(shown["backbone"]) if name in trained] or list(shown["backbone"].unique())
-    # The tables hold every test jet, and a figure a few of them.
-    jets, logits = (table[table["jet"].isin(shown["jet"].unique())] for table in (jets, logits))
+    jets, logits = (content.of_jets(name, shown["jet"]) for name in (JETS, LOGITS))
     beside = logits[logits["backbone"].isin(names)]
     blocks: list[Block] = [
         Text(

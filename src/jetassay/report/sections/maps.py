@@ -23,9 +23,10 @@ _METRICS = {"trustworthiness": "this map", "trustworthiness_pca": "two principal
 
 def section(content: Content) -> Section | None:
     """How far the maps can be trusted, and one of each backbone; where there is none, the reason stands above."""
-    table, jets = content.tables.get("map"), content.tables.get(JETS)
-    if table is None or jets is None or not len(table):
+    table = content.tables.get("map")
+    if table is None or JETS not in content.jet_tables or not len(table):
         return None
+    jets = content.of_jets(JETS, table["jet"])
     blocks: list[Block] = [
         Text(
             "Each point is a test jet, the same jets in every map. Near points are near in the embedding as far as the "
