@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from jetassay.embeddings.heap import give_back
+from jetassay.embeddings.scratch import let_go
 from jetassay.jets.dataset import DataFile, Dataset
 from jetassay.progress import Reporter, time_text
 from jetassay.report.jet_rows import JetRows
@@ -125,7 +126,7 @@ def score_all(
             bar.doing(f"scoring: {name}")
             if task.scope == "suite":
                 done.take(_described(task, attempt(name, options, taken.of_all(task))), task=name)
-                _free(embedded)
+                taken.let_go()
                 bar.advance()
                 continue
             for backbone, each in embedded.items():
@@ -134,18 +135,11 @@ def score_all(
                     taken.probes[backbone] = outcome.details
                 layer = each.layer if task.of == "embedding" else None
                 done.take(_described(task, outcome), task=name, backbone=backbone, layer=layer)
-                _free(embedded)
+                taken.let_go()
                 bar.advance()
     spent = time_text(time.perf_counter() - began)
     reporter.line(f"scores: {', '.join(chosen)} of {len(embedded)} backbones, from their embeddings, in {spent}")
     return done
-
-
-def _free(embedded: "Mapping[str, Embedded]") -> None:
-    """Keep nothing of what a task had in memory for those after it."""
-    for each in embedded.values():
-        each.let_go()
-    give_back()
 
 
 def _described(task: Task, outcome: Outcome[Any]) -> Outcome[Any]:
@@ -171,6 +165,14 @@ class Material:
         self._files = splits
         self._splits: dict[str, Splits] = {}
         self.probes: dict[str, Mapping[str, Any]] = {}
+
+    def let_go(self) -> None:
+        """Keep nothing of what a task had in memory for those after it."""
+        for each in self._embedded.values():
+            each.let_go()
+        for result in (result for results in self.probes.values() for result in results.values()):
+            let_go(result.signal_logits, result.background_logits)
+        give_back()
 
     def of_all(self, task: Task) -> dict[str, Any]:
         """What `task` takes of every backbone that has it."""

@@ -2,6 +2,7 @@ import sys
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from jetassay.errors import DataError
@@ -226,3 +227,20 @@ def run_fresh():
         return set(done.stdout.split())
 
     return run
+
+
+def test_logits_in_files_are_those_in_memory(splits_of, monkeypatch):
+    splits = splits_of(jets=300)
+    small = probe(splits, backbone="made-up")
+    monkeypatch.setattr("jetassay.embeddings.scratch.SMALL", 0)
+    monkeypatch.setattr("jetassay.embeddings.scratch._CHUNK", 800)
+    monkeypatch.setattr("jetassay.tasks.probe._HELD", 0)
+    monkeypatch.setattr("jetassay.tasks.probe.CHUNK", 70)
+    large = probe(splits, backbone="made-up")
+    assert large.scores == small.scores
+    for signal, result in large.details.items():
+        assert not result.signal_logits.flags.writeable
+        assert np.array_equal(result.signal_logits, small.details[signal].signal_logits)
+        assert np.array_equal(result.background_logits, small.details[signal].background_logits)
+    tables = [pd.concat(each.jet_tables["probe_logits"], ignore_index=True) for each in (small, large)]
+    pd.testing.assert_frame_equal(*tables)

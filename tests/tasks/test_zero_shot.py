@@ -63,6 +63,14 @@ def test_every_metric_of_the_catalogue_is_given_for_a_ten_class_network():
     assert found.notes == ()
 
 
+def test_jets_gone_over_in_blocks_have_the_same_scores(monkeypatch):
+    splits = splits_with(classified())
+    whole = zero_shot(splits, backbone="mine")
+    monkeypatch.setattr("jetassay.tasks.zero_shot.CHUNK", 7)
+    monkeypatch.setattr("jetassay.embeddings.scratch.SMALL", 0)
+    assert zero_shot(splits, backbone="mine").scores == whole.scores
+
+
 def test_scores_have_the_metrics_and_working_points_of_the_probe():
     splits = Splits(*(classified(file=file) for file in ("train", "validation", "test")))
     probed, found = (

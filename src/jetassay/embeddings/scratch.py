@@ -9,7 +9,7 @@ import errno
 import mmap
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import closing, suppress
 from itertools import chain
 from typing import IO, Any, TypeVar
 
@@ -83,8 +83,33 @@ def nameless_file() -> IO[bytes]:
         raise unwritable(error) from error
 
 
-def gather(array: NDArray[T], rows: NDArray[np.int64]) -> NDArray[T]:
-    """`array[rows]`: in memory where that is small, else in a file of no name."""
+class RowList:
+    """What `RowFile` is, in memory."""
+
+    def __init__(self, dtype: DTypeLike, width: int | None = None) -> None:
+        self._parts: list[NDArray[Any]] = [np.empty((0,) if width is None else (0, width), dtype)]
+
+    def append(self, rows: NDArray[Any]) -> None:
+        """Rows after those that are there."""
+        self._parts.append(rows)
+
+    def array(self) -> NDArray[Any]:
+        """All rows."""
+        return np.concatenate(self._parts)
+
+    def close(self) -> None:
+        """Drop them."""
+        self._parts.clear()
+
+
+def room_for(rows: int, dtype: DTypeLike, width: int | None = None, *, small: int | None = None) -> RowFile | RowList:
+    """Where rows are put together: in memory up to `small` bytes (`SMALL`) in all, else in a file of no name."""
+    kind = RowList if rows * np.dtype(dtype).itemsize * (width or 1) <= (SMALL if small is None else small) else RowFile
+    return kind(dtype, width)
+
+
+def gather(array: NDArray[T], rows: NDArray[np.int64], *, small: int | None = None) -> NDArray[T]:
+    """`array[rows]`: in memory where that is at most `small` bytes (`SMALL`), else in a file of no name."""
     step = max(1, _CHUNK // (array[:1].nbytes or 1))  # few: rows far apart are a page each, which is many rows
 
     def parts() -> Iterator[NDArray[T]]:
@@ -93,24 +118,19 @@ def gather(array: NDArray[T], rows: NDArray[np.int64]) -> NDArray[T]:
             let_go(array)
             yield taken
 
-    return collect(parts(), rows=len(rows))
+    return collect(parts(), rows=len(rows), small=small)
 
 
-def collect(parts: Iterable[NDArray[T]], *, rows: int) -> NDArray[T]:
+def collect(parts: Iterable[NDArray[T]], *, rows: int, small: int | None = None) -> NDArray[T]:
     """Arrays one after the other as one of `rows` rows: in memory where that is small, else in a file of no name."""
     each = iter(parts)
     first = next(each)
     if len(first) == rows:
         return first
-    following = chain([first], each)
-    if rows * (first[:1].nbytes or 1) <= SMALL:
-        return np.concatenate(list(following))
-    with ExitStack() as undo:
-        file = RowFile(first.dtype, *first.shape[1:])
-        undo.callback(file.close)
-        for part in following:
-            file.append(part)
-        return file.array()
+    with closing(room_for(rows, first.dtype, *first.shape[1:], small=small)) as room:
+        for part in chain([first], each):
+            room.append(part)
+        return room.array()
 
 
 def chunks(array: NDArray[T], step: int) -> Iterator[tuple[slice, NDArray[T]]]:

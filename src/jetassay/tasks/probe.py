@@ -1,13 +1,14 @@
 """How much a linear model gets out of frozen embeddings: one signal class against QCD at a time."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from jetassay.embeddings.scratch import chunks
+from jetassay.embeddings.scratch import chunks, gather, room_for
 from jetassay.errors import DataError, JetAssayError
 from jetassay.jets.classes import BACKGROUND
 from jetassay.metrics.roc import Cut
@@ -23,6 +24,9 @@ from jetassay.tasks.standardisation import Standardisation
 
 FloatArray = NDArray[np.float64]
 K = TypeVar("K", str, float)
+
+_HELD = 1 << 20
+"""Bytes of the logits of one signal that a result has in memory; there are many results as long as tasks go on."""
 
 PENALTIES: tuple[float, ...] = tuple(10.0**-power for power in range(8))
 """Strengths of the L2 penalty on standardised features and the mean loss, from strong to weak: 1 to 1e-7."""
@@ -170,14 +174,15 @@ def logits_of(probes: Mapping[K, Probe], embedding: NDArray[np.float32]) -> dict
     """`Probe.logits` of each probe, in one pass over the embeddings (J, D)."""
     slopes = {name: each.coefficients / each.standardisation.scale for name, each in probes.items()}
     offsets = {name: each.intercept - each.standardisation.mean @ slopes[name] for name, each in probes.items()}
-    found = {name: np.empty(len(embedding)) for name in probes}
-    for here, mapped in chunks(embedding, CHUNK):
-        rows = mapped.astype(np.float64)
-        for name, slope in slopes.items():
-            # Not a product of BLAS, which adds up a row in another order at the end of a block.
-            with np.errstate(invalid="ignore"):
-                found[name][here] = np.einsum("jd,d->j", rows, slope) + offsets[name]
-    return found
+    with ExitStack() as undo:
+        found = {name: undo.enter_context(closing(room_for(len(embedding), np.float64))) for name in probes}
+        for _, mapped in chunks(embedding, CHUNK):
+            rows = mapped.astype(np.float64)
+            for name, slope in slopes.items():
+                # Not a product of BLAS, which adds up a row in another order at the end of a block.
+                with np.errstate(invalid="ignore"):
+                    found[name].append(np.einsum("jd,d->j", rows, slope) + offsets[name])
+        return {name: each.array() for name, each in found.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +240,7 @@ class _Task:
         """Every metric, given the logits of all test jets. Raises `DataError` for NaN, or where all jets tie."""
         where = self.where(signal)
         rows = [self.splits.test.rows(name) for name in (signal, self.background)]
-        own, other = (logits[each] for each in rows)
+        own, other = (gather(logits, each, small=_HELD) for each in rows)
         if not (np.isfinite(own).all() and np.isfinite(other).all()):
             self._finite(signal, "test")
         if max(own.max(), other.max()) == min(own.min(), other.min()):

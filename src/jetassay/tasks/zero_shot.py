@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from jetassay.embeddings.scratch import chunks, collect, gather
 from jetassay.errors import ConfigError, DataError, JetAssayError
 from jetassay.jets.classes import BACKGROUND
 from jetassay.metrics.multiclass import SMALLEST, accuracy, log_loss, macro_ovo_auc
@@ -14,6 +15,7 @@ from jetassay.metrics.roc import Cut
 from jetassay.tasks.catalogue import ZERO_SHOT
 from jetassay.tasks.curves import jet_scores_table, roc_table
 from jetassay.tasks.grouping import Grouping, find_grouping
+from jetassay.tasks.passes import CHUNK
 from jetassay.tasks.samples import Sample, Splits
 from jetassay.tasks.score import LEVEL, Outcome, Score, bounds
 from jetassay.tasks.separation import DEFINITIONS, FEWEST_JETS, separation
@@ -140,7 +142,10 @@ def log_odds(
         if unknown:
             raise ConfigError(f"no such output: {', '.join(unknown)}")
         columns = [outputs.index(name) for name in names]
-        sides.append(np.log(np.maximum(scores[:, columns].sum(axis=1, dtype=np.float64), SMALLEST)))
+        sums = np.concatenate(
+            [np.empty(0), *(rows[:, columns].sum(axis=1, dtype=np.float64) for _, rows in chunks(scores, CHUNK))]
+        )
+        sides.append(np.log(np.maximum(sums, SMALLEST)))
     odds: FloatArray = sides[0] - sides[1]
     return odds
 
@@ -157,7 +162,7 @@ def _one_signal(
         rows[name] = sample.rows(name)
         if len(rows[name]) < FEWEST_JETS:
             raise DataError(f"{where}: {len(rows[name])} test jets of {name}; at least {FEWEST_JETS} are needed")
-        scores = sample.scores[rows[name]]
+        scores = gather(sample.scores, rows[name])
         _require_probabilities(scores, f"{where}, jets of {name}")
         odds[name] = log_odds(scores, sample.outputs, signal=signal_outputs, background=background_outputs)
     both = np.concatenate(list(odds.values()))
@@ -186,7 +191,8 @@ def _all_classes(sample: Sample, background: str, *, backbone: str) -> list[Scor
     """Accuracy, mean AUC over pairs and log-loss of all test jets, by the outputs in the order of the labels."""
     assert sample.scores is not None
     _require_probabilities(sample.scores, f"zero-shot of '{backbone}'")
-    probabilities = sample.scores[:, [sample.outputs.index(name) for name in sample.names]]
+    places = [sample.outputs.index(name) for name in sample.names]
+    probabilities = collect((rows[:, places] for _, rows in chunks(sample.scores, CHUNK)), rows=len(sample))
     n_background = len(sample.rows(background)) if background in sample.names else 0
     facts: dict[str, Any] = {"task": ZERO_SHOT.name, "task_version": ZERO_SHOT.version, "backbone": backbone}
     facts |= {"n_signal": len(sample) - n_background, "n_background": n_background}
@@ -211,7 +217,8 @@ def _notes(grouping: Grouping, sample: Sample) -> tuple[str, ...]:
 
 
 def _require_probabilities(scores: NDArray[np.float32], where: str) -> None:
-    wrong = np.flatnonzero(~((scores >= 0) & (scores <= 1)).all(axis=1))
+    parts = [here.start + np.flatnonzero(~((p >= 0) & (p <= 1)).all(axis=1)) for here, p in chunks(scores, CHUNK)]
+    wrong = np.concatenate([np.empty(0, np.int64), *parts])
     if len(wrong):
         raise DataError(
             f"{where}: {len(wrong)} of {len(scores)} have class scores that are not between 0 and 1, the first is "
