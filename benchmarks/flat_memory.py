@@ -5,9 +5,9 @@
 Each card runs at each number of jets in a process of its own, from files to the report, at default settings: extraction
 by the card and by `jet-observables` beside it, probes, zero-shot, similarity, shuffled labels, comparison, page; with
 `--every-task` through all others too, task by task. Files are links (`linked_files`), so the audit is off: it would
-find the jets of one split in the others. Its hash of every jet is the last stage of `--every-task`. Jets are split
-2 : 1 : 2. Printed are the highest VmRSS of each stage, and of it RssAnon, what the process made itself, and RssFile,
-pages of libraries and of files without a name that hold embeddings, which the system may take back at any time.
+find the jets of one split in the others. Its hash of every jet is the last stage. Jets are split 2 : 1 : 2. Printed are
+the highest VmRSS of each stage, and of it RssAnon, what the process made itself, and RssFile, pages of libraries and of
+files without a name that hold embeddings, which the system may take back at any time.
 """
 
 import argparse
@@ -105,9 +105,8 @@ def child(card, folder, files, *, every_task):
     with watch.watching():
         suite = suite_of(card, folder, files, every_task=every_task)
         run.run_suite(suite, reporter=Reporter(quiet=True))
-        if every_task:
-            watch.stage = "hash of every jet"
-            hash_jets(suite)
+        watch.stage = "hash of every jet"
+        hash_jets(suite)
     found = {"stages": watch.highest, "peak": watch.peak(), "anon": watch.peak("RssAnon"), "seconds": clocks[0].spent_s}
     print(json.dumps({**found, "wall_s": time.perf_counter() - began}))
 

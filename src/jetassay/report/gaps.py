@@ -1,7 +1,9 @@
 """Sections made and figures drawn one by one: what fails is named, and costs nothing else."""
 
+import gc
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -78,7 +80,7 @@ def _draw(figures: Sequence[Figure], folder: Path, reporter: Reporter) -> dict[s
     import matplotlib.pyplot as plt
 
     drawn: dict[str, Picture | Gap] = {}
-    with own_style(), reporter.bar("drawing", len(figures), unit="figures") as bar:
+    with own_style(), _few_objects(), reporter.bar("drawing", len(figures), unit="figures") as bar:
         for each in figures:
             before = set(plt.get_fignums())
             made = drawn[each.name] = attempted(partial(_rendered, each), f"figure {each.name}")
@@ -88,7 +90,18 @@ def _draw(figures: Sequence[Figure], folder: Path, reporter: Reporter) -> dict[s
                 with whole_file(folder / f"{each.name}.png") as path:
                     path.write_bytes(made.png)
             bar.advance()
+            gc.collect()  # a figure is full of cycles: a dozen of them would wait in memory
     return drawn
+
+
+@contextmanager
+def _few_objects() -> Iterator[None]:
+    """Within, what is there already is not gone through whenever memory is collected."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _rendered(figure: Figure) -> Picture:
