@@ -20,14 +20,13 @@ import time
 from pathlib import Path
 
 import psutil
+from benchmarks.cards import card_here
 
-from jetassay.backbones.catalogue import backbone_cards, find_card
 from jetassay.backbones.loading import load_backbone
 from jetassay.embeddings.datasets import plan_embedding
 from jetassay.embeddings.scheduling.clusters import PROCESSES, Cluster
 from jetassay.embeddings.scheduling.driver import fill_by_workers
 from jetassay.embeddings.store import EmbeddingStore
-from jetassay.errors import WeightsError
 from jetassay.jets.dataset import open_dataset
 from jetassay.progress import Reporter
 
@@ -38,7 +37,7 @@ _WARM = 2  # jets of each file
 def main() -> None:
     """Measure, and print."""
     options = _options()
-    backbone = _backbone(options.card)
+    backbone = load_backbone(card_here(options.card))
     dataset = open_dataset("jets", options.files, schema="jetclass", reporter=_QUIET).limited(options.jets)
     times: dict[int, list[float]] = {1: [], options.workers: []}
     busiest: dict[int, list[float]] = {1: [], options.workers: []}
@@ -99,15 +98,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="turns that are timed")
     parser.add_argument("--workers", type=int, default=2, help="as many as cores")
     return parser.parse_args()
-
-
-def _backbone(name: str):
-    card = find_card(backbone_cards(), name)
-    try:
-        return load_backbone(card)
-    except WeightsError:
-        changes = {"role": "control", "untrained_twin_of": name, "seed": 1, "weights": None, "folder": None}
-        return load_backbone(card.model_copy(update={**changes, "name": f"{name}-random"}))
 
 
 def _embed(backbone, dataset, crew) -> float:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
+from jetassay.embeddings.scratch import gather
 from jetassay.errors import ConvergenceError, DataError, JetAssayError
 from jetassay.tasks.descent import Descent
 from jetassay.tasks.logistic import GRADIENT_NORM, Fit, Point, newton_path, not_converged
@@ -159,7 +160,7 @@ def _start(
     rows = np.sort(np.concatenate(parts))
     whole = len(rows) == jets
     path = newton_path(
-        (train.embedding[rows] - standardisation.mean) / standardisation.scale,
+        (gather(train.embedding, rows) - standardisation.mean) / standardisation.scale,
         train.labels[rows] == signal,
         penalties=penalties,
         gradient_norm=GRADIENT_NORM if whole else _SAMPLE_GRADIENT,
