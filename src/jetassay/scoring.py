@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from jetassay.embeddings.heap import give_back
+from jetassay.embeddings.heap import give_back, quick_collections
 from jetassay.embeddings.scratch import let_go
 from jetassay.jets.dataset import DataFile, Dataset
 from jetassay.progress import Reporter, time_text
@@ -120,7 +120,7 @@ def score_all(
     chosen = suite.chosen
     steps = sum(len(embedded) if TASKS[name].scope == "backbone" else 1 for name in chosen)
     # One thread: the same bits for any number of cores, and no waiting for a core that others use.
-    with one_thread_per_operator(), reporter.bar("scoring", steps, unit="steps") as bar:
+    with one_thread_per_operator(), quick_collections(), reporter.bar("scoring", steps, unit="steps") as bar:
         for name, options in chosen.items():
             task = TASKS[name]
             bar.doing(f"scoring: {name}")

@@ -2,13 +2,13 @@
 
 import gc
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from jetassay.embeddings.heap import quick_collections
 from jetassay.errors import JetAssayError
 from jetassay.progress import Reporter
 from jetassay.report.content import Figure
@@ -80,7 +80,7 @@ def _draw(figures: Sequence[Figure], folder: Path, reporter: Reporter) -> dict[s
     import matplotlib.pyplot as plt
 
     drawn: dict[str, Picture | Gap] = {}
-    with own_style(), _few_objects(), reporter.bar("drawing", len(figures), unit="figures") as bar:
+    with own_style(), quick_collections(), reporter.bar("drawing", len(figures), unit="figures") as bar:
         for each in figures:
             before = set(plt.get_fignums())
             made = drawn[each.name] = attempted(partial(_rendered, each), f"figure {each.name}")
@@ -92,16 +92,6 @@ def _draw(figures: Sequence[Figure], folder: Path, reporter: Reporter) -> dict[s
             bar.advance()
             gc.collect()  # a figure is full of cycles: a dozen of them would wait in memory
     return drawn
-
-
-@contextmanager
-def _few_objects() -> Iterator[None]:
-    """Within, what is there already is not gone through whenever memory is collected."""
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
 
 
 def _rendered(figure: Figure) -> Picture:
