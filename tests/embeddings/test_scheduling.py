@@ -1,12 +1,16 @@
 """Units of work on processes: the same bits in any order; what cannot be used is set aside and costs no other."""
 
 import random
+import re
 import signal
 import sys
+from dataclasses import replace
+from io import StringIO
 
 import numpy as np
 import pytest
 from distributed.comm.core import CommClosedError
+from rich.console import Console
 
 from jetassay.backbones.loading import load_backbone
 from jetassay.embeddings import aside, datasets
@@ -100,6 +104,14 @@ def test_what_the_store_has_starts_no_cluster_and_what_it_lacks_is_all_that_is_c
 def filled(request, on_crew):
     """`fill`, by either."""
     return fill if request.param == "one process" else on_crew
+
+
+def test_tables_and_backbones_each_say_what_was_computed(planned, filled, small_part, other_part):
+    said = StringIO()
+    reporter = Reporter(console=Console(file=said, width=200))
+    filled([replace(plan, reporter=reporter) for plan in planned(small_part, other_part)])
+    lines = re.findall(r"(table of jets|part-\S+): (\d+ entries) computed in .* s, 0 of 4 shards", said.getvalue())
+    assert lines == [(name, "137 entries") for name in ("table of jets", "part-small", "part-other")]
 
 
 def test_a_file_that_cannot_be_read_is_set_aside_and_all_others_are_complete(

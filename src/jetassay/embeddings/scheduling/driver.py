@@ -62,7 +62,7 @@ def fill_by_workers(embeddings: Sequence[StoredEmbedding], *, cluster: Cluster) 
         places += [_Place(filling, unit, source, number) for unit in filling.missing]
     client = cluster.client() if places else None
     with ExitStack() as stack:
-        for filling in reversed(fillings):
+        for filling in reversed([tables, *fillings] if tables.missing else fillings):
             stack.enter_context(filling.reported())
         if not places:
             return [None] * len(embeddings)
