@@ -54,8 +54,8 @@ def run_suite(suite: Suite, *, device: str = "cpu", reporter: Reporter) -> Suite
     Scores are on disk before they are tracked or drawn. Raises `JetAssayError` naming what is missing, before the
     first long step where it can be known by then.
     """
-    from jetassay.tracking.lifecycle import stoppable
     from jetassay.tracking.runs import open_suite_run
+    from jetassay.tracking.stopping import stoppable
 
     clock = Clock()
     require_tasks(suite.chosen)

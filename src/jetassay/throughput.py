@@ -71,7 +71,7 @@ def run_benchmarks(*, reporter: Reporter, gates_only: bool = False) -> tuple[str
     JSON and text. Raises `JetAssayError` naming what failed, once the rest is done; `InterruptedRunError` on Ctrl-C;
     `ConfigError` where there is no `benchmarks/`, pytest-benchmark or weaver-core.
     """
-    from jetassay.tracking.lifecycle import stoppable
+    from jetassay.tracking.stopping import stoppable
 
     source = benchmarks_folder()
     gates, folder = read_gates(source / "gates.toml"), new_folder("gates" if gates_only else "")

@@ -6,13 +6,14 @@ import psutil
 import pytest
 
 from jetassay.errors import InterruptedRunError
-from jetassay.tracking.lifecycle import identity_tags, stoppable, sweep
+from jetassay.tracking.lifecycle import identity_tags, sweep
+from jetassay.tracking.stopping import Undisturbed, stoppable, undisturbed
 
 # A suite that waits in the middle; prints the id of its run as soon as it is open.
 WAITING = """
 import time
 from jetassay.progress import Reporter
-from jetassay.tracking.lifecycle import stoppable
+from jetassay.tracking.stopping import stoppable
 from jetassay.tracking.runs import open_suite_run
 with stoppable(), open_suite_run(suite="trial", suite_id="t1", reporter=Reporter(quiet=True)) as opened:
     print(opened.run_id, flush=True)
@@ -129,5 +130,66 @@ def test_a_signal_that_comes_in_a_destructor_is_not_lost(number):
     try:
         with pytest.raises(InterruptedRunError):
             work()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def ctrl_c():
+    """Ctrl-C as Python has it: libraries put theirs in its place."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize(("number", "name"), [(signal.SIGTERM, "SIGTERM"), (signal.SIGINT, "Ctrl-C")])
+def test_a_signal_waits_for_the_end_of_a_transaction(ctrl_c, number, name):
+    done = []
+
+    class Database:
+        address = "here"
+
+        def write(self, row, *, times):
+            os.kill(os.getpid(), number)
+            time.sleep(0.05)
+            done.append((row, times))
+            return len(done)
+
+    def work():
+        database = Undisturbed(Database())
+        assert database.address == "here"
+        with stoppable():
+            database.write("r", times=2)
+            done.append("after")
+
+    with pytest.raises(InterruptedRunError, match=f"stopped by {name}"):
+        work()
+    assert done == [("r", 2)]
+
+
+def test_a_second_signal_does_not_wait(ctrl_c):
+    done = []
+
+    def work():
+        with stoppable(), undisturbed():
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.05)
+            done.append("first")
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(30)
+
+    with pytest.raises(InterruptedRunError):
+        work()
+    assert done == ["first"]
+    with stoppable(), undisturbed():  # nothing of it is left
+        pass
+
+
+def test_ctrl_c_that_is_ignored_stays_ignored():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with stoppable():
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.01)
     finally:
         signal.signal(signal.SIGINT, before)

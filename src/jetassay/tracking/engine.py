@@ -26,6 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from jetassay.errors import TrackingError
 from jetassay.masking import mask_values
 from jetassay.progress import Reporter
+from jetassay.tracking.stopping import Undisturbed
 from jetassay.tracking.store import EXPERIMENT, ON_DISK, Store, resolve_store, sqlite_store
 from jetassay.whole_files import whole_file
 
@@ -109,7 +110,8 @@ def open_tracking(*, reporter: Reporter) -> Tracking:
         if store.database is not None and not store.database.exists():
             reporter.line(f"making the tracking store {store.shown}")
             _make_database(store, store.database)
-        client = MlflowClient(tracking_uri=store.uri)
+        client: Any = MlflowClient(tracking_uri=store.uri)
+        client = Undisturbed(client) if store.is_database else client
         experiment = client.get_experiment_by_name(EXPERIMENT)
         if experiment is None:
             experiment = client.get_experiment(_create_experiment(client, store))

@@ -1,18 +1,14 @@
 """A run that ended says so: finished, failed or killed, never running for ever.
 
-MLflow marks nothing when a process is terminated, so SIGTERM is turned into an exception, and runs of processes that
-vanished without a word are swept at the next start.
+MLflow marks nothing when a process is terminated, so SIGTERM is turned into an exception (`stopping`), and runs of
+processes that vanished without a word are swept at the next start.
 """
 
 import hashlib
 import os
 import platform
-import signal
-import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
 from typing import Any
 
 import psutil
@@ -20,53 +16,9 @@ import psutil
 from jetassay.errors import InterruptedRunError, TrackingError
 from jetassay.progress import Reporter
 from jetassay.tracking.engine import Tracking, told_plainly
+from jetassay.tracking.stopping import StopSignal
 
 _SAME_START_S = 0.5
-_AGAIN_S = 0.05
-
-
-class _StopSignal(BaseException):
-    """Not an `Exception`, so that nothing between the signal and the run's end can take it for an ordinary failure."""
-
-
-def _finished_is_kept() -> str:
-    return "What was finished is kept, and the same command goes on from there."
-
-
-@contextmanager
-def stoppable(kept: Callable[[], str] = _finished_is_kept) -> Iterator[None]:
-    """Within, SIGTERM and Ctrl-C unwind the stack and come out as `InterruptedRunError`, which says what is `kept`.
-
-    The old handler of SIGTERM is put back after. Outside the main thread, where Python takes no signals, this does
-    nothing.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        raise _StopSignal
-
-    before, hook = signal.signal(signal.SIGTERM, stop), sys.unraisablehook
-
-    def swallowed(what: "sys.UnraisableHookArgs") -> None:
-        """Python drops whatever is raised in a destructor or a weak reference's callback: then it comes once more."""
-        number = {_StopSignal: signal.SIGTERM, KeyboardInterrupt: signal.SIGINT}.get(what.exc_type)
-        if number is None:
-            hook(what)
-        else:
-            threading.Timer(_AGAIN_S, os.kill, (os.getpid(), number)).start()
-
-    sys.unraisablehook = swallowed
-    try:
-        yield
-    except _StopSignal:
-        raise InterruptedRunError(f"stopped by SIGTERM. {kept()}") from None
-    except KeyboardInterrupt as pressed:
-        raise InterruptedRunError(f"stopped by Ctrl-C. {kept()}") from pressed
-    finally:
-        signal.signal(signal.SIGTERM, before)
-        sys.unraisablehook = hook
 
 
 def identity_tags() -> dict[str, str]:
@@ -124,7 +76,7 @@ def closing(
     try:
         yield
     except BaseException as error:
-        stopped = isinstance(error, (_StopSignal, KeyboardInterrupt, InterruptedRunError))
+        stopped = isinstance(error, (StopSignal, KeyboardInterrupt, InterruptedRunError))
         _end(tracking, run_id, "KILLED" if stopped else "FAILED", reporter)
         raise
     if ended is not None:

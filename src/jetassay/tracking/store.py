@@ -55,6 +55,11 @@ class Store:
         return self.uri.startswith(("http://", "https://"))
 
     @property
+    def is_database(self) -> bool:
+        """Whether MLflow writes to a database itself, rather than ask a server to."""
+        return self.artifacts is not None
+
+    @property
     def shown(self) -> str:
         """The address for people: a file's path, or the URI without user name and password."""
         if self.database is not None:
