@@ -1,5 +1,7 @@
 """Suites are TOML without code; every wrong key is named."""
 
+from pathlib import Path
+
 import pytest
 
 from jetassay.errors import ConfigError, UnknownNameError
@@ -89,6 +91,18 @@ def test_a_suite_moves_to_other_jets_and_keeps_what_it_measures(tmp_path):
         "card": "jetclass-sim",
         "folder": tmp_path,
     }
+
+
+def test_a_relative_folder_is_the_same_one_wherever_the_suite_is_read_again(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    default = suites()["default"]
+    moved = [default.on(folder=Path("jets")), default.on(dataset="jetclass", folder=Path("jets"))]
+    path = tmp_path / "mine.toml"
+    path.write_text(GOOD.replace("files = 3", 'folder = "jets"'))
+    found = [*moved, read_suite(path)]
+    monkeypatch.chdir("/")
+    found += [Suite.model_validate(each.model_dump(mode="json")) for each in found]
+    assert [each.dataset.folder for each in found] == [tmp_path / "jets"] * 6
 
 
 def test_a_suite_can_take_fewer_entries_of_each_file(tmp_path):

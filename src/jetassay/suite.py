@@ -44,7 +44,8 @@ class DatasetChoice(Record):
     """Which jets. A simulated dataset is made once and cached; the others need `folder` or `--data`.
 
     jets, files: of each class, for simulated datasets
-    folder: where the files of a real dataset lie; the command line's `--data` wins over it
+    folder: where the files of a real dataset lie, from the current folder where it is relative, and kept as an absolute
+            path; the command line's `--data` wins over it
     limit: of each file, take at most this many entries, from its beginning
     """
 
@@ -56,6 +57,12 @@ class DatasetChoice(Record):
     folder: Path | None = None
     limit: int | None = Field(default=None, gt=0)
     on_invalid: Literal["error", "drop"] = "error"
+
+    @field_validator("folder")
+    @classmethod
+    def _same_from_everywhere(cls, folder: Path | None) -> Path | None:
+        """What a run keeps of its suite is read again in other folders."""
+        return None if folder is None else folder.absolute()
 
 
 class SplitChoice(Record):
@@ -199,7 +206,7 @@ class Suite(Record):
             slug = re.sub(r"[^a-z0-9]+", "-", Path(dataset).stem.lower()).strip("-")
             name = f"{self.name}-on-{slug}"
         elif folder is not None:
-            choice = choice.model_copy(update={"folder": folder, **dict.fromkeys(SIMULATED)})
+            choice = choice.model_copy(update={"folder": folder.absolute(), **dict.fromkeys(SIMULATED)})
         if limit is not None:
             choice = DatasetChoice.model_validate(choice.model_dump() | {"limit": limit})
         return self if choice is self.dataset else self.model_copy(update={"name": name, "dataset": choice})

@@ -1,6 +1,7 @@
 """The suites whose results lie in the workspace or wait in its outbox, as they were run."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,11 +74,15 @@ def _results() -> Iterator[tuple[str, Path]]:
 def _kept(name: str, path: Path, plans: dict[str, SuitePlan], reporter: Reporter) -> Kept:
     """What is kept of one suite. plans: by what was run; those that are made are added."""
     try:
-        parameters = _parameters(path)
+        about = _provenance(path)
+        parameters = {key: value for key, value in about["parameters"].items() if key != "device"}
+        digest = str(about["data"]["digest"])
         key = json.dumps(parameters, sort_keys=True)
         if key not in plans:
             plans[key] = plan_suite(Suite.model_validate(parameters), reporter=reporter)
-        return Kept(name, plans[key], folder=path.parent)
+        if not plans[key].jets.there or plans[key].jets.dataset.digest == digest:
+            return Kept(name, plans[key], folder=path.parent)
+        reason = f"{path}: {_place(plans[key])} holds other jets than those that it was run on"
     except ValidationError as error:
         reason = f"{path}: written by another version ({error.error_count()} keys differ)"
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
@@ -87,8 +92,12 @@ def _kept(name: str, path: Path, plans: dict[str, SuitePlan], reporter: Reporter
     return Kept(name, None, reason, path.parent)
 
 
-def _parameters(path: Path) -> Mapping[str, Any]:
-    """The suite as it was run, from its provenance or from a record that waits."""
-    about = json.loads(path.read_text(encoding="utf-8"))
-    parameters = (about["provenance"] if path.name == RECORD else about)["parameters"]
-    return {key: value for key, value in parameters.items() if key != "device"}
+def _provenance(path: Path) -> Mapping[str, Any]:
+    """All that results depend on, from their folder or from a record that waits."""
+    about: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return about["provenance"] if path.name == RECORD else about
+
+
+def _place(plan: SuitePlan) -> str:
+    """Where the jets of a plan lie: in one folder, or below it."""
+    return os.path.commonpath([file.path.parent for file in plan.jets.dataset.files])
