@@ -39,10 +39,13 @@ def test_a_suite_runs_in_jobs_to_the_bits_of_one_process_and_they_are_cancelled(
     assert f"2 workers asked of {system}" in said
     assert place.results() == undisturbed
     assert len(place.jobs()) == 2
+    assert not list((place.root / "cache").glob(".dask*"))  # keys go with the cluster
     for folder in place.jobs():
         assert (folder / "cancelled").exists()
         script = (folder / "script").read_text()
         assert WORD not in script
+        assert "PRIVATE KEY" not in script
+        assert all(f"--tls-{each} {place.root / 'cache'}" in script for each in ("ca-file", "key", "cert"))
         assert "--nthreads 2" in script
         assert re.search(r"--memory-limit 5\.59GiB", script)
         assert "DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE=False" in script

@@ -1,14 +1,17 @@
 """Units of work on processes: the same bits in any order; what cannot be used is set aside and costs no other."""
 
+import asyncio
 import random
 import re
 import signal
 import sys
+import urllib.request
 from dataclasses import replace
 from io import StringIO
 
 import numpy as np
 import pytest
+from distributed import Security, rpc
 from distributed.comm.core import CommClosedError
 from rich.console import Console
 
@@ -16,7 +19,7 @@ from jetassay.backbones.loading import load_backbone
 from jetassay.embeddings import aside, datasets
 from jetassay.embeddings.aside import SetAsideError
 from jetassay.embeddings.datasets import fill, plan_embedding
-from jetassay.embeddings.scheduling import clusters, driver
+from jetassay.embeddings.scheduling import clusters, driver, launching
 from jetassay.embeddings.scheduling.clusters import Cluster, own_device, scheduled
 from jetassay.embeddings.scheduling.worker import device_of, require_versions, versions
 from jetassay.embeddings.store import EmbeddingStore
@@ -198,16 +201,51 @@ def test_without_dask_the_extra_is_named(monkeypatch):
         pass
 
 
+def test_who_has_not_the_key_of_our_workers_gives_them_no_work(crew):
+    """Another account of the machine can reach the ports."""
+    address = crew.client().scheduler.address
+    assert address.startswith("tls://127.0.0.1:")
+    addresses = [address, *crew.client().scheduler_info(n_workers=-1)["workers"]]
+    for each in addresses:
+        for scheme, keys in (("tls", Security.temporary()), ("tcp", Security())):
+            with pytest.raises(OSError, match=r"imed out|before comm was established"):
+                asyncio.run(_greet(each.replace("tls", scheme), keys))
+    assert crew.client().submit(int, "7").result() == 7
+
+
+async def _greet(address, keys):
+    """What every node of Dask answers to who may talk with it."""
+    async with rpc(address, connection_args=keys.get_connection_args("client"), timeout=1) as node:
+        return await node.identity()
+
+
+def test_our_own_workers_have_a_dashboard_and_its_address_is_said():
+    pytest.importorskip("bokeh", reason="the dashboard needs bokeh: make setup")
+    written = StringIO()
+    reporter = Reporter(console=Console(file=written, width=200))
+    cluster = Cluster("processes", workers=1, device="cpu", weights=None, reporter=reporter)
+    try:
+        link = cluster.client().dashboard_link
+        with urllib.request.urlopen(link, timeout=20) as page:
+            assert b"Dask" in page.read()
+    finally:
+        cluster.close()
+    assert re.search(
+        r"cluster: processes, 1 worker with 1 threads in all, dashboard http://127\.0\.0\.1:\d+/status",
+        written.getvalue(),
+    )
+
+
 @pytest.mark.parametrize("system", ["slurm", "htcondor"])
 def test_a_machine_without_the_batch_system_is_told_apart(system, monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(ClusterError, match="run this where jobs are submitted"):
-        clusters.submit_workers(system, 1)
+        launching.submit_workers(system, 1)
 
 
 def test_ctrl_c_stays_ours_where_jobs_are_submitted(monkeypatch):
     for name in [name for name in sys.modules if name.partition(".")[0] == "dask_jobqueue"]:
         monkeypatch.delitem(sys.modules, name)
     before = signal.getsignal(signal.SIGINT)
-    assert hasattr(clusters._jobqueue(), "SLURMCluster")
+    assert hasattr(launching._jobqueue(), "SLURMCluster")
     assert signal.getsignal(signal.SIGINT) is before

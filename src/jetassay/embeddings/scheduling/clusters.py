@@ -1,8 +1,6 @@
 """Where units of work are computed: in this process, or by the workers of a Dask cluster, from `--scheduler`."""
 
-import logging
 import re
-import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -13,6 +11,7 @@ from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
+from jetassay.embeddings.scheduling.launching import BATCH_SYSTEMS, start_processes, submit_workers
 from jetassay.embeddings.scheduling.silence import no_log_of_lost_schedulers
 from jetassay.embeddings.scheduling.worker import forget_backbones, require_package
 from jetassay.embeddings.threads import usable_cores
@@ -20,7 +19,6 @@ from jetassay.errors import ClusterError, ConfigError
 from jetassay.progress import Reporter
 
 LOCAL, PROCESSES = "local", "processes"
-BATCH_SYSTEMS = {"slurm": "SLURMCluster", "htcondor": "HTCondorCluster"}
 _ADDRESSES = ("tcp://", "tls://")
 _CONNECT_S, _FIRST_WORKER_S, _LOOK_S, _WITHOUT_WORKERS_S = 20, 60, 5, 60
 _START_ONE = "start `dask scheduler` and `dask worker`, or choose another --scheduler"
@@ -28,8 +26,6 @@ _SATURATION = {"distributed.scheduler.worker-saturation": 1.0}
 """A worker that dies takes down no range but the one it works on."""
 _FAILURES = {"distributed.scheduler.allowed-failures": 1}
 """Workers that a range may kill before it is tried alone. Elsewhere Dask's 3: there batch systems end workers too."""
-_PROLOGUE = ("export DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE=False",)
-"""A worker with much memory in use would pause for ever, since nothing can be spilled; batch systems have limits."""
 
 
 class Cluster:
@@ -66,7 +62,7 @@ class Cluster:
         """What to say of it. A scheduler of our own has one only with bokeh; of another's this cannot be told."""
         served = "dashboard" in self._client.scheduler_info(n_workers=0)["services"]
         if not served or (self._owned is not None and find_spec("bokeh") is None):
-            return "no dashboard (it needs bokeh: pip install bokeh)"
+            return "no dashboard (it needs bokeh: pip install 'jetassay[cluster]')"
         return f"dashboard {self._client.dashboard_link}"
 
     def keep(self) -> None:
@@ -123,7 +119,7 @@ class Cluster:
                 f"{self.scheduler}: no scheduler answers there within {_CONNECT_S} s, or no worker joins it within "
                 f"{_FIRST_WORKER_S} s; {_START_ONE}"
             ) from error
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, TypeError) as error:  # TypeError: tls:// without keys
             raise ClusterError(
                 f"{self.scheduler}: no Dask scheduler can be reached there ({error}); {_START_ONE}"
             ) from error
@@ -189,61 +185,6 @@ def own_device(scheduler: str, device: str) -> str:
     return device if scheduler in (LOCAL, PROCESSES) else "cpu"
 
 
-def start_processes(workers: int) -> Any:
-    """A cluster of processes on this machine with a thread each; its dashboard takes any free port."""
-    from distributed import LocalCluster
-
-    return LocalCluster(
-        n_workers=workers,
-        threads_per_worker=1,
-        processes=True,
-        memory_limit=0,  # embedding has its own bounds; Dask's would pause a worker for ever
-        dashboard_address="127.0.0.1:0",
-        silence_logs=logging.CRITICAL,
-    )
-
-
-def submit_workers(system: str, workers: int) -> Any:
-    """Workers as jobs of a batch system, as the user's Dask configuration describes them. Raises `ClusterError`."""
-    import dask
-
-    kind = getattr(_jobqueue(), BATCH_SYSTEMS[system])
-    command = kind.job_cls.submit_command
-    if shutil.which(command) is None:
-        raise ClusterError(f"--scheduler {system}: there is no {command} here; run this where jobs are submitted")
-    try:
-        prologue = dask.config.get(f"jobqueue.{system}.job-script-prologue") or []
-        cluster = kind(silence_logs=logging.CRITICAL, job_script_prologue=[*prologue, *_PROLOGUE])
-    except ValueError as error:
-        raise ClusterError(
-            f"--scheduler {system}: {' '.join(str(error).split())}. Say so in `jobqueue: {system}:` of a file in "
-            "~/.config/dask, which is where jobs are described"
-        ) from error
-
-    async def submit() -> None:
-        cluster.scale(workers)
-        await cluster._correct_state()  # noqa: SLF001 - `scale` alone hides that a job was refused
-
-    try:
-        cluster.sync(submit)
-    except (RuntimeError, ValueError, OSError) as error:
-        with suppress(Exception):  # Dask stumbles over the job that never was
-            cluster.close()
-        raise ClusterError(
-            f"--scheduler {system}: {command} refuses the job: {' '.join(str(error).split())}"
-        ) from error
-    return cluster
-
-
-def _jobqueue() -> Any:
-    """The module, whose import alone would make Ctrl-C end the process at once, with exit code 0."""
-    before = signal.getsignal(signal.SIGINT)
-    import dask_jobqueue
-
-    signal.signal(signal.SIGINT, before)
-    return dask_jobqueue
-
-
 def lost(scheduler: str) -> ClusterError:
     """What to say where the scheduler of a cluster has gone."""
     return ClusterError(
@@ -262,8 +203,8 @@ def _require_sense(scheduler: str, workers: int | None) -> None:
         raise ConfigError(f"--scheduler {scheduler}: say with --workers how many worker processes to ask for")
     if workers is not None and scheduler not in (PROCESSES, *BATCH_SYSTEMS):
         raise ConfigError(f"--scheduler {scheduler}: leave --workers out; it starts no workers")
-    needed = {"slurm": "dask_jobqueue", "htcondor": "dask_jobqueue"}.get(scheduler, "distributed")
-    if scheduler != LOCAL and find_spec(needed) is None:
+    needed = ("dask_jobqueue" if scheduler in BATCH_SYSTEMS else "distributed", "cryptography")
+    if scheduler != LOCAL and any(find_spec(each) is None for each in needed):
         raise ConfigError(f"--scheduler {scheduler} needs Dask: pip install 'jetassay[cluster]'")
 
 
