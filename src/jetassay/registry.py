@@ -11,6 +11,9 @@ from jetassay.errors import DuplicateNameError, JetAssayError, PluginError, Unkn
 
 T = TypeVar("T")
 
+_GROUPS = "jetassay."
+"""What the names of all entry-point groups of plug-ins start with."""
+
 
 @dataclass(frozen=True, slots=True)
 class Broken:
@@ -34,7 +37,7 @@ class Registry(Mapping[str, T], Generic[T]):
     def __init__(self, kind: str, *, of: type[T], group: str | None = None) -> None:
         self.kind = kind
         self.of = of
-        self.group = group or f"jetassay.{kind}s"
+        self.group = group or f"{_GROUPS}{kind}s"
         self._makers: dict[str, Callable[[], T]] = {}
         self._made: dict[str, T] = {}
         self._origins: dict[str, str] = {}
@@ -127,6 +130,13 @@ class Registry(Mapping[str, T], Generic[T]):
         if getattr(value, "name", point.name) != point.name:
             raise PluginError(f"{where}: gives the {self.kind} '{value.name}'; call the entry point so too")  # type: ignore[attr-defined]
         return value
+
+
+def plugin_packages() -> frozenset[str]:
+    """Packages of installed plug-ins: those in which the entry points of our groups lie. Imports none of them."""
+    groups = [group for group in entry_points().groups if group.startswith(_GROUPS)]
+    points = [point for group in groups for point in entry_points(group=group)]
+    return frozenset(point.value.partition(":")[0].partition(".")[0].strip() for point in points)
 
 
 def _distribution(point: EntryPoint) -> str:

@@ -15,19 +15,32 @@ from distributed import Security, rpc
 from distributed.comm.core import CommClosedError
 from rich.console import Console
 
+from jetassay.backbones import trust
+from jetassay.backbones.card import Card
 from jetassay.backbones.loading import load_backbone
+from jetassay.backbones.trust import trusting
 from jetassay.embeddings import aside, datasets
 from jetassay.embeddings.aside import SetAsideError
 from jetassay.embeddings.datasets import fill, plan_embedding
 from jetassay.embeddings.scheduling import clusters, driver, launching
 from jetassay.embeddings.scheduling.clusters import Cluster, own_device, scheduled
-from jetassay.embeddings.scheduling.worker import device_of, require_versions, versions
+from jetassay.embeddings.scheduling.worker import device_of, forget_backbones, require_versions, versions
 from jetassay.embeddings.store import EmbeddingStore
-from jetassay.errors import ClusterError, ConfigError, DataError
+from jetassay.errors import ClusterError, ConfigError, DataError, TrustError
 from jetassay.jets.dataset import open_dataset
 from jetassay.progress import Reporter
 
 QUIET = Reporter(quiet=True)
+OWN = """
+import torch
+
+class Sums(torch.nn.Module):
+    def forward(self, features, p4, mask):
+        return features.masked_fill(~mask[..., None], 0).sum(dim=1), None
+
+def build():
+    return Sums()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +99,35 @@ def test_workers_give_the_bits_of_one_process_in_whatever_order_they_work(
             assert np.array_equal(found.scores, expected.scores)
             assert np.array_equal(found.jets.columns["multiplicity"], expected.jets.columns["multiplicity"])
             assert found.counts == expected.counts
+
+
+def test_workers_run_the_architecture_of_ones_own_that_the_user_lets_run_here(
+    planned, on_crew, crew, tmp_path, monkeypatch
+):
+    (tmp_path / "own_sums.py").write_text(OWN)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    crew.client().run(_add_to_path, str(tmp_path))
+    card = Card(
+        name="own", title="Own", role="floor", architecture="own_sums:build", feature_set="part-kin", embedding_dim=7
+    )
+    with trusting(True):
+        backbone = load_backbone(card)
+    assert fill(here := planned(backbone)) == [None]
+    assert on_crew(there := planned(backbone, store="workers")) == [None]
+    assert np.array_equal(here[0].load().embedding, there[0].load().embedding)
+    monkeypatch.setattr(driver, "trusted_files", frozenset)
+    crew.client().run(_forget)
+    with pytest.raises(TrustError, match=r"own: module own_sums .*was not run"):
+        on_crew(planned(backbone, store="without consent"))
+
+
+def _add_to_path(folder):
+    sys.path.insert(0, folder)
+
+
+def _forget():
+    trust._imported.clear()
+    forget_backbones()
 
 
 def test_what_the_store_has_starts_no_cluster_and_what_it_lacks_is_all_that_is_computed(

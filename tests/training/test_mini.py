@@ -65,8 +65,8 @@ def test_nothing_is_trained_where_one_name_is_unknown(models):
     ("changes", "message"),
     [
         ({"embedding_dim": 9}, "the network gives {'embedding_dim': 8, 'labels': 10}"),
-        ({"architecture": "jetassay.backbones.mlp:make"}, "cannot be built"),
-        ({"parameters": {"input_dim": 7, "classes": 10}}, "cannot be built"),
+        ({"architecture": "jetassay.backbones.mlp:make"}, "is no architecture of jetassay"),
+        ({"parameters": {"input_dim": 7, "classes": 10}}, "refuses the card's parameters"),
         ({"parameters": {"input_dim": 6, "num_classes": 10, "hidden": [8]}}, "does not take inputs"),
     ],
 )

@@ -21,6 +21,7 @@ ALL_LAYERS = "all-layers"
 """Every layer that a card names, side by side in its order, from one pass."""
 
 Role = Literal["backbone", "floor", "control"]
+_NAME = r"[^\W\d]\w*"
 CARD_NAME = r"^[a-z0-9][a-z0-9-]*$"
 
 
@@ -79,7 +80,8 @@ class Card(Record):
 
     name:         registry name, kebab-case; equals the folder's name
     role:         backbone, floor (simple observables) or control (no trained weights)
-    architecture: `package.module:function`, called with `parameters`; imported only when the backbone is loaded
+    architecture: `package.module:function`, called with `parameters`; imported only when the backbone is loaded,
+                  and with the user's consent where it is neither jetassay's nor a plug-in's
     feature_set:  name of the input recipe, which belongs to the backbone
     embedding_dim: D of the embedding
     layers:       names and widths of the layers that can be taken, the one that is the embedding first; none where only
@@ -95,7 +97,7 @@ class Card(Record):
     name: str = Field(pattern=CARD_NAME)
     title: str
     role: Role = "backbone"
-    architecture: str = Field(pattern=r"^[\w.]+:\w+$")
+    architecture: str = Field(pattern=rf"^{_NAME}(\.{_NAME})*:{_NAME}$")
     parameters: dict[str, Any] = Field(default_factory=dict)
     feature_set: str
     embedding_dim: int = Field(gt=0)

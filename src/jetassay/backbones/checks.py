@@ -10,7 +10,7 @@ from jetassay.backbones.protocol import Backbone
 from jetassay.errors import ConfigError, DataError, NotFiniteError
 from jetassay.features.batch import InputBatch
 
-REFUSALS = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+REFUSALS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """What code raises that a card's parameters or feature set do not fit."""
 
 

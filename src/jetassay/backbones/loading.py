@@ -1,8 +1,7 @@
 """A card becomes a backbone: architecture built, weights in place and frozen, ready to embed."""
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from importlib import import_module
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -11,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from jetassay.backbones.architecture import call_architecture, find_architecture
 from jetassay.backbones.card import ALL_LAYERS, Card
-from jetassay.backbones.checks import REFUSALS, check_batch, check_finite, check_widths
+from jetassay.backbones.checks import check_batch, check_finite, check_widths
 from jetassay.backbones.feature_sets import feature_set_of
 from jetassay.backbones.padding import pad
 from jetassay.backbones.precision import exact_float32
@@ -129,7 +129,8 @@ def load_backbone(
     Random numbers elsewhere are left alone: a control draws its weights from the seed of its card.
 
     Raises `WeightsError` where weights are missing, not the card's or do not fit, `ConfigError` where the card does
-    not fit its architecture or the device is not there.
+    not fit its architecture or the device is not there, `TrustError` where the architecture is somebody's code that the
+    user has not allowed to run (`backbones.architecture`).
     """
     if dtype not in DTYPES:
         raise ConfigError(f"there is no dtype '{dtype}'; known: {', '.join(DTYPES)}")
@@ -137,9 +138,9 @@ def load_backbone(
     if card.architecture.endswith(":load"):
         if card.layers:
             raise ConfigError(f"{card.name}: '{card.architecture}' gives one embedding; take `layers` out of the card")
-        backbone: Backbone = _architecture(card)(card, weights=weights, device=device, dtype=dtype, reporter=reporter)
-        return backbone
-    module = build_module(card)
+        given = {"weights": weights, "device": device, "dtype": dtype, "reporter": reporter}
+        return _loaded(card, given, reporter)
+    module = build_module(card, reporter=reporter)
     if card.weights is not None:
         path = locate_weights(card, given=weights)
         state = read_state(path, prefix=card.weights.prefix)
@@ -151,25 +152,32 @@ def load_backbone(
     return TorchBackbone(card, module, device=torch_device(device), dtype=dtype)
 
 
-def build_module(card: Card) -> nn.Module:
-    """The card's architecture with random weights in float32, drawn from the card's seed (0 where it has none)."""
-    build = _architecture(card)
+def build_module(card: Card, *, reporter: Reporter | None = None) -> nn.Module:
+    """The card's architecture with random weights in float32, drawn from the card's seed (0 where it has none).
+
+    Raises `ConfigError` where it cannot be built, or gives anything else, and `TrustError` as `load_backbone` does.
+    """
+    build = find_architecture(card.architecture, owner=card.name, reporter=reporter)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(card.seed or 0)
-        try:
-            module: nn.Module = build(**card.parameters)
-        except REFUSALS as error:
-            raise ConfigError(f"{card.name}: '{card.architecture}' refuses the card's parameters: {error}") from error
+        module = call_architecture(card.architecture, build, card.parameters, owner=card.name)
+    if not isinstance(module, nn.Module):
+        raise ConfigError(
+            f"{card.name}: '{card.architecture}' gives a {type(module).__name__} instead of a torch.nn.Module"
+        )
     return module
 
 
-def _architecture(card: Card) -> Callable[..., Any]:
-    name, _, function = card.architecture.partition(":")
-    try:
-        found: Callable[..., Any] = getattr(import_module(name), function)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"{card.name}: architecture '{card.architecture}' cannot be imported: {error}") from error
-    return found
+def _loaded(card: Card, given: dict[str, Any], reporter: Reporter) -> Backbone:
+    """What an architecture called `load` gives."""
+    load = find_architecture(card.architecture, owner=card.name, reporter=reporter)
+    backbone = call_architecture(card.architecture, partial(load, card), given, owner=card.name)
+    if not isinstance(backbone, Backbone):
+        raise ConfigError(
+            f"{card.name}: '{card.architecture}' gives a {type(backbone).__name__} instead of a backbone, as "
+            "jetassay.backbones.protocol describes it"
+        )
+    return backbone
 
 
 def torch_device(name: str) -> torch.device:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,7 @@ class Output:
     scores: NDArray[np.float32] | None
 
 
+@runtime_checkable
 class Backbone(Protocol):
     """A card with its weights loaded, frozen, in inference mode.
 

@@ -1,4 +1,4 @@
-"""Somebody's Python runs only where the user said so, after a warning, and unchanged.
+"""Somebody's Python, a file or a module, runs only where the user said so, after a warning, and unchanged.
 
 That is in the main process, or in a worker of a cluster that is handed the consent file by file.
 """
@@ -7,10 +7,13 @@ import hashlib
 import multiprocessing
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from importlib import import_module
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from pkgutil import get_importer
 from types import ModuleType
 
 from jetassay.errors import ConfigError, TrustError
@@ -22,11 +25,12 @@ TRUST_VARIABLE = "JETASSAY_TRUST_CODE"
 _consent: ContextVar[bool] = ContextVar("consent", default=False)
 _handed: ContextVar[frozenset[str]] = ContextVar("handed", default=frozenset())
 _modules: dict[str, ModuleType] = {}
+_imported: set[str] = set()
 
 
 @contextmanager
 def trusting(yes: bool) -> Iterator[None]:  # noqa: FBT001 - the answer to one question
-    """Inside the block the files that cards bring along may run, if `yes`."""
+    """Inside the block the files and modules that cards name may run, if `yes`."""
     token = _consent.set(yes or _consent.get())
     try:
         yield
@@ -36,7 +40,7 @@ def trusting(yes: bool) -> Iterator[None]:  # noqa: FBT001 - the answer to one q
 
 def trusted_files() -> frozenset[str]:
     """sha256 of each file that runs in this process, with the user's consent."""
-    return frozenset(_modules)
+    return frozenset(_modules) | _imported
 
 
 @contextmanager
@@ -69,25 +73,97 @@ def run_file(path: Path, *, owner: str, reporter: Reporter, sha256: str | None =
             "or add the backbone again"
         )
     if digest not in _modules:
-        _require_consent(path, digest, owner)
-        reporter.warning(
-            f"{owner}: running {path} (sha256 {digest[:12]}): it can do whatever you can do on this machine"
-        )
+        _require_consent({digest}, str(path), owner)
+        _warn(f"{path} (sha256 {digest[:12]})", owner, reporter)
         _modules[digest] = _run(path, content, digest, owner)
     return _modules[digest]
 
 
-def _require_consent(path: Path, digest: str, owner: str) -> None:
-    if digest in _handed.get():
+def run_module(name: str, *, owner: str, reporter: Reporter) -> ModuleType:
+    """The module of that name, imported: the user's consent is asked for its file and those of packages around it.
+
+    Without it nothing of them runs. What they import runs too, and is not asked for.
+
+    Raises `TrustError` without the user's consent or outside the main process, `ConfigError` where there is no such
+    module, it is one of Python itself, or it fails.
+    """
+    files = module_files(name, owner=owner)
+    digests = dict.fromkeys(hashlib.sha256(path.read_bytes()).hexdigest() for path in files)
+    if not digests.keys() <= _imported:
+        _require_consent(digests, f"module {name} ({files[-1]})", owner)
+        _warn(f"module {name} ({files[-1]})", owner, reporter)
+    try:
+        module = import_module(name)
+    except (Exception, SystemExit) as error:  # foreign code may fail in any way
+        raise ConfigError(f"{owner}: module {name} does not run: {type(error).__name__}: {error}") from error
+    _imported.update(digests)
+    return module
+
+
+def module_files(name: str, *, owner: str) -> list[Path]:
+    """The files that the import of a module runs first: `__init__.py` of packages around it, and its own. Runs none.
+
+    Raises `ConfigError` where there is no such module, or it is one of Python itself.
+    """
+    parts, files = name.split("."), []
+    if parts[0] in sys.stdlib_module_names:
+        raise ConfigError(f"{owner}: {parts[0]} is a module of Python itself, where no network lies")
+    places: Sequence[str] | None = None
+    for number in range(len(parts)):
+        inner = ".".join(parts[: number + 1])
+        spec = _find(inner) if places is None else _find_within(inner, places)
+        if spec is None:
+            raise ConfigError(f"{owner}: {name} cannot be imported: No module named '{inner}'")
+        if spec.has_location and spec.origin is not None:
+            files.append(Path(spec.origin))
+        places = list(spec.submodule_search_locations or ())
+    if not files:
+        raise ConfigError(f"{owner}: {name} is no file of Python, so no network lies there")
+    return files
+
+
+def _find(name: str) -> ModuleSpec | None:
+    """Where a module outside of any package lies."""
+    for finder in sys.meta_path:
+        spec = finder.find_spec(name, None, None)
+        if spec is not None:
+            return spec
+    return None
+
+
+def _find_within(name: str, places: Sequence[str]) -> ModuleSpec | None:
+    """Where a module of a package lies; `importlib.util.find_spec` would import the package."""
+    folders: list[str] = []
+    for place in places:
+        finder = get_importer(place)
+        spec = finder.find_spec(name) if finder is not None else None
+        if spec is not None and spec.loader is not None:
+            return spec
+        folders += spec.submodule_search_locations or () if spec is not None else ()
+    if not folders:
+        return None
+    found = ModuleSpec(name, None, is_package=True)
+    found.submodule_search_locations = folders
+    return found
+
+
+def _warn(what: str, owner: str, reporter: Reporter) -> None:
+    reporter.warning(f"{owner}: running {what}: it can do whatever you can do on this machine")
+
+
+def _require_consent(digests: Collection[str], what: str, owner: str) -> None:
+    """Raises `TrustError` where the user has not said that all of these files may run, or not here."""
+    missing = [digest for digest in digests if digest not in _handed.get()]
+    if not missing:
         return
     named = {each.strip() for each in os.environ.get(TRUST_VARIABLE, "").split(",")}
-    if not (_consent.get() or named & {"1", digest}):
+    if not (_consent.get() or "1" in named or named.issuperset(missing)):
         raise TrustError(
-            f"{owner}: {path} is Python that somebody wrote, and was not run. Read it; if you trust it, use "
-            f"--trust-code, or set {TRUST_VARIABLE}={digest}"
+            f"{owner}: {what} is Python that somebody wrote, and was not run. Read it; if you trust it, use "
+            f"--trust-code, or set {TRUST_VARIABLE}={','.join(digests)}"
         )
     if multiprocessing.parent_process() is not None:
-        raise TrustError(f"{owner}: {path} runs in the main process only, not in a worker")
+        raise TrustError(f"{owner}: {what} runs in the main process only, not in a worker")
 
 
 def _run(path: Path, content: bytes, digest: str, owner: str) -> ModuleType:

@@ -33,7 +33,7 @@ Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")
 
 
 TrustCode = Annotated[
-    bool, typer.Option("--trust-code", help="Run Python files that cards bring along: others' code, your rights.")
+    bool, typer.Option("--trust-code", help="Run Python that cards bring along or name: others' code, your rights.")
 ]
 
 

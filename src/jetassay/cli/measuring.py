@@ -184,6 +184,7 @@ def export(
     output: Annotated[Path, typer.Option(help="The CSV file to write.")],
     dataset: Annotated[str | None, typer.Option(help="The dataset given to `run`, if one was.")] = None,
     data: Annotated[Path | None, typer.Option(help="The folder given to `run`, if one was.")] = None,
+    trust_code: TrustCode = False,
     quiet: Quiet = False,
     force: Force = False,
 ) -> None:
@@ -191,11 +192,13 @@ def export(
 
     What the store lacks is computed.
     """
+    from jetassay.backbones.trust import trusting
     from jetassay.run import export_embeddings
     from jetassay.suite import find_suite
 
     chosen = find_suite(suite).on(dataset=dataset, folder=data)
-    rows = export_embeddings(chosen, backbone, output=output, force=force, reporter=Reporter(quiet=quiet))
+    with trusting(trust_code):
+        rows = export_embeddings(chosen, backbone, output=output, force=force, reporter=Reporter(quiet=quiet))
     print(f"{output}: {rows} jets")
 
 

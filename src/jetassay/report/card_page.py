@@ -1,7 +1,6 @@
 """A backbone's card as a page for people: `jetassay card NAME`. Markdown, or one plain HTML file."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from importlib import import_module
 from pathlib import Path
 
 import pandas as pd
@@ -59,11 +58,12 @@ def sections(card: Card) -> Iterator[Section]:
 
 def parameter_count(card: Card) -> int | None:
     """Trainable numbers of the architecture; None where it is not built from parameters alone, or has none."""
+    from jetassay.backbones.loading import build_module
+
     module, _, function = card.architecture.partition(":")
     if function != "build" or not module.startswith("jetassay.backbones."):
         return None
-    network = import_module(module).build(**card.parameters)
-    return sum(each.numel() for each in network.parameters()) or None
+    return sum(each.numel() for each in build_module(card).parameters()) or None
 
 
 def _facts(card: Card) -> Iterator[tuple[str, str]]:

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
+from jetassay.backbones.architecture import call_architecture, find_architecture
 from jetassay.backbones.padding import pad
 from jetassay.errors import ConfigError, InterruptedRunError
 from jetassay.places import cache_folder, models_folder
@@ -63,11 +63,8 @@ def build(recipe: TrainingRecipe) -> nn.Module:
 
     Raises `ConfigError` where there is no such architecture, or it refuses the parameters.
     """
-    module_name, _, function = recipe.architecture.partition(":")
-    try:
-        module: nn.Module = getattr(import_module(module_name), function)(**recipe.parameters)
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
-        raise ConfigError(f"{recipe.name}: '{recipe.architecture}' cannot be built: {error}") from error
+    function = find_architecture(recipe.architecture, owner=recipe.name)
+    module: nn.Module = call_architecture(recipe.architecture, function, dict(recipe.parameters), owner=recipe.name)
     return module
 
 
