@@ -235,13 +235,14 @@ def test_a_figure_that_fails_costs_neither_page_nor_tracking(home, jets_folder, 
     assert "figure throughput could not be drawn" in (outcome.results.folder / "report.html").read_text()
 
 
-def test_the_throughput_reads_jets_as_the_embedding_does(home, jets_folder):
+def test_the_throughput_reads_jets_as_the_embedding_does_and_goes_on_without_a_file_of_none(home, jets_folder):
     folder = home / "broken"
     folder.mkdir()
     for path in jets_folder.glob("*.root"):
         jets = uproot.open(path)["tree"].arrays()
         jets["jet_pt"] = np.where(np.arange(len(jets)) == 0, np.float32("nan"), jets["jet_pt"].to_numpy())
         ak.to_parquet(jets, folder / f"{path.stem}.parquet")
+    (folder / "notes.root").write_text("not jets")
     card = home / "models/tiny-1/card.toml"
     card.write_text(f"max_constituents = 7\n{card.read_text()}")
     dataset = {"card": "jetclass", "folder": str(folder), "on_invalid": "drop"}
@@ -253,6 +254,8 @@ def test_the_throughput_reads_jets_as_the_embedding_does(home, jets_folder):
     assert found["constituents_per_jet"] <= 7
     assert outcome.results.counts["dropped"].tolist() == [2, 2, 2]
     assert outcome.results.provenance["data"]["files"] == 6
+    (problem,) = outcome.problems
+    assert problem.startswith(f"set aside with all its entries: {folder / 'notes.root'}: neither a ROOT nor")
 
 
 def test_a_signal_without_jets_is_named(home, jets_folder):

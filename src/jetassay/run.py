@@ -64,7 +64,7 @@ def run_suite(suite: Suite, *, device: str = "cpu", reporter: Reporter) -> Suite
             backbones = load_backbones(suite, device=device, reporter=reporter)
             layered(suite, backbones)
         with clock("jets"):
-            dataset = find_jets(suite.dataset, reporter=reporter)
+            dataset = find_jets(suite.dataset, set_aside=True, reporter=reporter)
             splits = split_jets(suite, dataset)
             warn_of_seen_jets(backbones, dataset, reporter=reporter)
         identity = Identity.of(suite, dataset, backbones)

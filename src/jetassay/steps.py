@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from jetassay.errors import ConfigError, DataError, LeakageError, NotFiniteError, WeightsError
 from jetassay.jets.catalogue import find_dataset_card, open_card
-from jetassay.jets.dataset import DataFile, Dataset, open_dataset, require_jets, split_files
+from jetassay.jets.counting import require_jets
+from jetassay.jets.dataset import DataFile, Dataset, open_dataset, split_files
 from jetassay.jets.peaks import check_labels
 from jetassay.progress import Reporter
 from jetassay.suite import SIMULATED, DatasetChoice, Suite
@@ -58,8 +59,13 @@ def _require_unseen_jets(choice: DatasetChoice, backbones: "Mapping[str, Backbon
             )
 
 
-def find_jets(choice: DatasetChoice, *, reporter: Reporter) -> Dataset:
-    """The suite's jets: simulated once and kept in the cache, or the files of a real dataset."""
+def find_jets(choice: DatasetChoice, *, set_aside: bool = False, reporter: Reporter) -> Dataset:
+    """The suite's jets: simulated once and kept in the cache, or the files of a real dataset.
+
+    set_aside: whether files of a real dataset that cannot be read are named and left out, in place of an error
+    """
+    from jetassay.embeddings.aside import FilesAside
+
     card, changes = find_dataset_card(choice.card), _changes(choice)
     recipe = simulation_recipe(choice)
     if recipe is None:
@@ -68,7 +74,8 @@ def find_jets(choice: DatasetChoice, *, reporter: Reporter) -> Dataset:
                 f"dataset '{card.name}': {', '.join(changes)} in [dataset] say what to simulate, but these jets are "
                 "read from files; take them out of the suite"
             )
-        opened = open_card(card, folder=choice.folder, reporter=reporter)
+        put = FilesAside(reporter).put if set_aside else None
+        opened = open_card(card, folder=choice.folder, set_aside=put, reporter=reporter)
         for warning in check_labels(opened):
             reporter.warning(f"{opened.name}: {warning}")
         reporter.line(f"jets: {opened.name}, {opened.entries} entries in {len(opened.files)} files")
@@ -120,7 +127,22 @@ def split_jets(suite: Suite, dataset: Dataset) -> Files:
 
 
 def _require_probed(suite: Suite, dataset: Dataset, splits: Files) -> None:
-    """Raises `DataError` where a split has too few jets of a class that is scored."""
+    """Raises `DataError` where a split has too few jets of a class that is scored, with what was set aside."""
+    from jetassay.embeddings.aside import reasons, told
+
+    try:
+        _require_enough(suite, dataset, splits)
+    except DataError as error:
+        if not dataset.aside:
+            raise
+        cause = f"{told(dataset.aside)}:\n{reasons(dataset.aside)}"
+        raise DataError(f"{cause}\nThe suite cannot do without: {error}") from error
+
+
+def _require_enough(suite: Suite, dataset: Dataset, splits: Files) -> None:
+    for name, some in splits.items():
+        if not some:
+            raise DataError(f"{dataset.name}: no file of the {name} split is left")
     if suite.probe is not None:
         for some in splits.values():
             require_jets(dataset, classes=(suite.probe.background, *suite.probe.signals), minimum=2, files=some)
@@ -165,7 +187,7 @@ def embed_finite(
         )
         for name, backbone in backbones.items()
     }
-    errors = dict(zip(planned, fill(list(planned.values())), strict=True))
+    errors = dict(zip(planned, fill(list(planned.values()), aside_before=len(dataset.aside)), strict=True))
     broken = {name: error for name, error in errors.items() if error is not None}
     for error in broken.values():
         reporter.warning(str(error))
@@ -198,27 +220,35 @@ def embed_usable(
 
     Raises `DataError` where a split is too small without them.
     """
-    from jetassay.embeddings.aside import SetAsideError, named
+    from jetassay.embeddings.aside import SetAsideError
 
+    _tell_what_is_left(dataset, reporter=reporter)
     try:
         embedded, broken = embed_finite(suite, backbones, dataset, splits, reporter=reporter)
     except SetAsideError as error:
-        aside = {
-            file.path: f"set aside with its {file.entries} entries: {named(file, reason)}"
-            for file, reason in error.files.items()
-        }
-        cause = error
-    else:
-        return Usable(embedded, dataset, splits, broken)
-    rest = replace(dataset, files=tuple(file for file in dataset.files if file.path not in aside))
-    kept = {name: tuple(file for file in files if file.path not in aside) for name, files in splits.items()}
-    try:
-        _require_probed(suite, rest, kept)
-    except DataError as error:
-        raise DataError(f"{cause}\nThe suite cannot do without: {error}") from cause
-    reporter.warning(f"the suite goes on without {len(aside)} of {len(dataset.files)} files, for all backbones alike")
-    embedded, broken = embed_finite(suite, backbones, rest, kept, reporter=reporter)
-    return Usable(embedded, rest, kept, (*aside.values(), *broken))
+        rest = tuple(file for file in dataset.files if file not in error.files)
+        dataset = replace(dataset, files=rest, aside={**dataset.aside, **error.files})
+        splits = {name: tuple(file for file in some if file not in error.files) for name, some in splits.items()}
+        _require_probed(suite, dataset, splits)
+        _tell_what_is_left(dataset, reporter=reporter)
+        embedded, broken = embed_finite(suite, backbones, dataset, splits, reporter=reporter)
+    return Usable(embedded, dataset, splits, (*_missing_files(dataset), *broken))
+
+
+def _tell_what_is_left(dataset: Dataset, *, reporter: Reporter) -> None:
+    if dataset.aside:
+        files = len(dataset.files) + len(dataset.aside)
+        reporter.warning(f"the suite goes on without {len(dataset.aside)} of {files} files, for all backbones alike")
+
+
+def _missing_files(dataset: Dataset) -> tuple[str, ...]:
+    """A sentence for each file that was set aside; how many entries one holds that was never read is not known."""
+    from jetassay.embeddings.aside import named
+
+    return tuple(
+        f"set aside with {f'its {file.entries}' if file.digest else 'all its'} entries: {named(file, reason)}"
+        for file, reason in dataset.aside.items()
+    )
 
 
 def measure_throughput(

@@ -70,8 +70,11 @@ def break_a_jet(path):
         file["tree"].extend(kept)
 
 
-def test_a_file_with_a_broken_jet_is_set_aside_alike_by_one_process_and_by_many(make_place, many_jets, spare, tmp_path):
+def test_a_file_that_is_cut_short_and_one_with_a_broken_jet_are_set_aside_alike_by_one_process_and_by_many(
+    make_place, many_jets, spare, tmp_path
+):
     data = shutil.copytree(many_jets, tmp_path / "data")
+    (data / "cut_000.root").write_bytes((data / spare).read_bytes()[:2000])
     break_a_jet(data / spare)
     found = []
     for where in (("--scheduler", "local"), TWO):
@@ -80,6 +83,7 @@ def test_a_file_with_a_broken_jet_is_set_aside_alike_by_one_process_and_by_many(
         assert code == 1
         assert f"missing: set aside with its 24 entries: {data / spare}" in said
         assert "part_px" in said
+        assert f"missing: set aside with all its entries: {data / 'cut_000.root'}: truncated or damaged" in said
         assert counted(place) == 7 * 24
         found.append(place.results())
     assert found[0] == found[1]

@@ -9,13 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jetassay.errors import ConfigError, DataError, StoreError, UnknownNameError
+from jetassay.jets.counting import count_labels, require_jets
 from jetassay.jets.dataset import (
     DataFile,
     Dataset,
-    count_labels,
     group_of,
     open_dataset,
-    require_jets,
     split_files,
 )
 from jetassay.jets.digests import content_facts

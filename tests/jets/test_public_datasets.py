@@ -17,7 +17,8 @@ from jetassay.features.inputs import compute_inputs
 from jetassay.features.sets import FEATURE_SETS
 from jetassay.jets.catalogue import dataset_cards, open_card
 from jetassay.jets.classes import CLASS_NAMES
-from jetassay.jets.dataset import count_labels, open_dataset, split_files
+from jetassay.jets.counting import count_labels
+from jetassay.jets.dataset import open_dataset, split_files
 from jetassay.jets.inspection import inspect_file
 from jetassay.jets.reading import read_chunks
 from jetassay.jets.schema import SCHEMAS

@@ -45,7 +45,7 @@ def plan(
 
     chosen = find_suite(suite).on(dataset=dataset, folder=data, limit=limit)
     with trusting(trust_code):
-        planned = plan_suite(chosen, reporter=Reporter(quiet=quiet))
+        planned = plan_suite(chosen, set_aside=True, reporter=Reporter(quiet=quiet))
     print(render_plan(planned, look_up_all(planned), format=format.value, width=width(), workers=workers))
 
 

@@ -18,16 +18,18 @@ class SetAsideError(DataError):
 
     def __init__(self, files: Mapping[DataFile, str]) -> None:
         self.files = dict(files)
-        reasons = "\n".join(named(file, reason) for file, reason in files.items())
-        super().__init__(f"{len(files)} file{'s' * (len(files) > 1)} set aside; all others are complete.\n{reasons}")
+        super().__init__(f"{told(files)}; all others are complete.\n{reasons(files)}")
 
 
 class FilesAside:
-    """Files that were set aside so far. A warning names each at once, since the rest may take hours."""
+    """Files that were set aside so far. A warning names each at once, since the rest may take hours.
 
-    def __init__(self, reporter: Reporter) -> None:
+    before: how many were set aside before these
+    """
+
+    def __init__(self, reporter: Reporter, *, before: int = 0) -> None:
         self.files: dict[DataFile, str] = {}
-        self._reporter = reporter
+        self._reporter, self._before = reporter, before
 
     def __contains__(self, file: object) -> bool:
         return file in self.files
@@ -40,7 +42,7 @@ class FilesAside:
 
     def require_few(self, suspects: Collection[DataFile], *, reason: str) -> None:
         """Raises `DataError` where too many files are aside or suspected; reason: why the last of them is."""
-        if len({*self.files, *suspects}) > MOST_SET_ASIDE:
+        if self._before + len({*self.files, *suspects}) > MOST_SET_ASIDE:
             raise DataError(
                 f"more than {MOST_SET_ASIDE} files cannot be used; what was complete is kept. The last:\n{reason}"
             )
@@ -49,6 +51,16 @@ class FilesAside:
         """Raises `SetAsideError` where there are any."""
         if self.files:
             raise SetAsideError(self.files)
+
+
+def told(files: Mapping[DataFile, str]) -> str:
+    """How many files were set aside."""
+    return f"{len(files)} file{'s' * (len(files) > 1)} set aside"
+
+
+def reasons(files: Mapping[DataFile, str]) -> str:
+    """Why each of them, a line each."""
+    return "\n".join(named(file, reason) for file, reason in files.items())
 
 
 def named(file: DataFile, reason: str) -> str:

@@ -112,8 +112,10 @@ def complete(planned: StoredEmbedding) -> None:
             raise error
 
 
-def fill(embeddings: Sequence[StoredEmbedding]) -> list[NotFiniteError | None]:
+def fill(embeddings: Sequence[StoredEmbedding], *, aside_before: int = 0) -> list[NotFiniteError | None]:
     """Write the tables and shards that the store lacks; jets that several backbones need are read once for all.
+
+    aside_before: files that were set aside before, of the few that may be
 
     All are of one store, and threads and reporter are those of the first. Gives an error for each whose backbone gives
     NaN or infinity, which costs the others nothing, and None for those that are complete. A file that cannot be read
@@ -128,9 +130,9 @@ def fill(embeddings: Sequence[StoredEmbedding]) -> list[NotFiniteError | None]:
             schema.require_columns(feature_set.needs, owner=f"feature set '{feature_set.name}'")
     cluster = chosen_cluster()
     if cluster is not None:
-        return fill_by_workers(embeddings, cluster=cluster)
+        return fill_by_workers(embeddings, cluster=cluster, aside_before=aside_before)
     first = embeddings[0]
-    aside = FilesAside(first.reporter)
+    aside = FilesAside(first.reporter, before=aside_before)
     fill_tables(
         tuple(dict.fromkeys(unit for each in embeddings for unit in each.tables)),
         store=first.store,

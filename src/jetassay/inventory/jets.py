@@ -42,11 +42,11 @@ class PlannedJets:
         return sum(file.path.stat().st_size for file in self.dataset.files if file.path.is_file())
 
 
-def planned_jets(choice: DatasetChoice, *, reporter: Reporter) -> PlannedJets:
-    """The suite's jets; those that are not simulated yet as the recipe describes them."""
+def planned_jets(choice: DatasetChoice, *, set_aside: bool, reporter: Reporter) -> PlannedJets:
+    """The suite's jets; those that are not simulated yet as the recipe describes them. set_aside: as of `find_jets`."""
     recipe = simulation_recipe(choice)
     if recipe is None:
-        return PlannedJets(find_jets(choice, reporter=reporter))
+        return PlannedJets(find_jets(choice, set_aside=set_aside, reporter=reporter))
     card = find_dataset_card(choice.card)
     jets = _simulated(recipe, card.name, SCHEMAS[card.schema_name], reporter=reporter)
     return jets if choice.limit is None else replace(jets, dataset=jets.dataset.limited(choice.limit))

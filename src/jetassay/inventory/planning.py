@@ -65,14 +65,16 @@ class SuitePlan:
         return all(part.known for part in self.parts)
 
 
-def plan_suite(suite: Suite, *, reporter: Reporter) -> SuitePlan:
+def plan_suite(suite: Suite, *, set_aside: bool = False, reporter: Reporter) -> SuitePlan:
     """The units of a suite in the order in which they would be computed.
+
+    set_aside: whether files that cannot be read are named and left out, as a run does; else they are an error
 
     Weights are loaded, since keys depend on them, and files of jets that were never read are hashed. Raises as
     `run_suite` does where cards, weights or files are missing.
     """
     backbones = load_backbones(suite, device="cpu", reporter=reporter)
-    jets = planned_jets(suite.dataset, reporter=reporter)
+    jets = planned_jets(suite.dataset, set_aside=set_aside, reporter=reporter)
     split = suite.split
     splits = split_files(jets.dataset, seed=split.seed, train=split.train, validation=split.validation, test=split.test)
     planner = _Planner(suite, jets, splits, backbones)

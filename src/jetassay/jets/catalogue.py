@@ -1,6 +1,7 @@
 """WHICH datasets there are: one TOML file each under `datasets/`, read when asked for."""
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from glob import escape
@@ -11,7 +12,7 @@ from pydantic import Field, model_validator
 
 from jetassay.errors import ConfigError, DataError, LeakageError
 from jetassay.jets.classes import CLASS_NAMES
-from jetassay.jets.dataset import SPLITS, Dataset, open_dataset
+from jetassay.jets.dataset import SPLITS, DataFile, Dataset, open_dataset
 from jetassay.jets.mapping import Layout, mapped_schema
 from jetassay.jets.schema import SCHEMAS, Schema
 from jetassay.masking import has_secret
@@ -173,8 +174,16 @@ def fetched_folder(card: DatasetCard) -> Path:
     return Path(named).expanduser() if named else cache_folder() / "datasets" / card.name
 
 
-def open_card(card: DatasetCard, *, folder: Path | None = None, reporter: Reporter | None = None) -> Dataset:
+def open_card(
+    card: DatasetCard,
+    *,
+    folder: Path | None = None,
+    set_aside: Callable[[DataFile, str], None] | None = None,
+    reporter: Reporter | None = None,
+) -> Dataset:
     """The dataset of a card, from `folder`, from where its environment variable says, or from where it was fetched to.
+
+    set_aside: as of `open_dataset`
 
     Raises `DataError` where there is none of these, with where the files can be had.
     """
@@ -187,5 +196,12 @@ def open_card(card: DatasetCard, *, folder: Path | None = None, reporter: Report
             ways += [f"set {card.folder_variable} to it"] if card.folder_variable else []
             source = f"; it is published at {card.url}" if card.url else ""
             raise DataError(f"dataset '{card.name}': {' or '.join(ways)}{source}")
-    opened = open_dataset(card.name, folder, schema=card.make_schema(), mixed=card.mixed_files, reporter=reporter)
+    opened = open_dataset(
+        card.name,
+        folder,
+        schema=card.make_schema(),
+        mixed=card.mixed_files,
+        set_aside=set_aside,
+        reporter=reporter,
+    )
     return replace(opened, splits=card.splits)

@@ -3,23 +3,17 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from jetassay.errors import ConfigError, DataError
 from jetassay.jets.classes import JET_CLASSES
 from jetassay.jets.containers import Chunk
-from jetassay.jets.digests import Stamp, file_facts, stamp_of
-from jetassay.jets.mapped import open_jets
+from jetassay.jets.digests import Stamp, kept_facts, stamp_of
 from jetassay.jets.reading import read_chunks
 from jetassay.jets.schema import SCHEMAS, Schema, Selection
-from jetassay.jets.sources import require_branches
-from jetassay.jets.validity import sound_labels
 from jetassay.progress import Reporter
 
 SPLITS: tuple[str, ...] = ("train", "validation", "test")
@@ -71,6 +65,7 @@ class Dataset:
     """Files of one schema, sorted by group and name, and the cuts that are applied to them.
 
     splits: split -> patterns of its files' names, where the publisher has split the dataset
+    aside:  files that are left out of `files` -> why; without entries and digest where they could not be read at all
     """
 
     name: str
@@ -78,6 +73,7 @@ class Dataset:
     files: tuple[DataFile, ...]
     selection: tuple[Selection, ...]
     splits: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    aside: Mapping[DataFile, str] = field(default_factory=dict, hash=False)
 
     @property
     def groups(self) -> dict[str, tuple[DataFile, ...]]:
@@ -129,24 +125,40 @@ def open_dataset(
     schema: str | Schema,
     selection: tuple[Selection, ...] | None = None,
     mixed: bool = False,
+    set_aside: Callable[[DataFile, str], None] | None = None,
     reporter: Reporter | None = None,
 ) -> Dataset:
     """A dataset of the given files, or of all files of jets in and below a folder.
 
     selection: cuts that drop jets by named rules; None for those of the schema
     mixed:     whether every file holds all classes: they are then one group, whatever their names
+    set_aside: hears of each file that is not a file of jets, and why, in place of an error
 
-    Raises `DataError` where there are no files, two have the same name, or one is not a file of jets.
+    Raises `DataError` where there are no files, two have the same name, or one is not a file of jets (with
+    `set_aside`, where none is one).
     """
     form = SCHEMAS[schema] if isinstance(schema, str) else schema
     paths = _find(folder_or_files, MAPPED_SUFFIXES if form.layouts else SUFFIXES)
-    files = []
-    with (reporter or Reporter(quiet=True)).bar("checking files", len(paths), unit="files") as bar:
-        for path, facts in zip(paths, file_facts(paths, form), strict=True):
-            files.append(DataFile(path, name if mixed else group_of(path), facts.entries, facts.digest, facts.stamp))
+    files: list[DataFile] = []
+    aside: dict[DataFile, str] = {}
+    bar_of_files = (reporter or Reporter(quiet=True)).bar("checking files", len(paths), unit="files")
+    with bar_of_files as bar, kept_facts(form) as facts_of:
+        for path in paths:
+            group = name if mixed else group_of(path)
+            try:
+                facts = facts_of(path)
+                files.append(DataFile(path, group, facts.entries, facts.digest, facts.stamp))
+            except DataError as error:
+                if set_aside is None:
+                    raise
+                bad = DataFile(path, group, entries=0, digest="")
+                aside[bad] = str(error)
+                set_aside(bad, str(error))
             bar.advance()
+    if not files:
+        raise DataError(f"{name}: not one of its {len(paths)} files can be used:\n" + "\n".join(aside.values()))
     ordered = tuple(sorted(files, key=lambda file: (file.group, file.name)))
-    return Dataset(name, form, ordered, form.selection if selection is None else selection)
+    return Dataset(name, form, ordered, form.selection if selection is None else selection, aside=aside)
 
 
 def split_files(
@@ -174,55 +186,21 @@ def split_files(
         return _published(dataset)
     wanted = dict(zip(SPLITS, (train, validation, test), strict=True))
     splits: dict[str, list[DataFile]] = {split: [] for split in SPLITS}
-    for group, files in dataset.groups.items():
+    for group, sound in dataset.groups.items():
+        files = (*sound, *(file for file in dataset.aside if file.group == group))
         drawn = sorted(files, key=lambda file: hashlib.sha256(f"{seed}/{file.name}".encode()).digest())
         counts = _counts(wanted, len(files), f"{dataset.name}: {group}")
         for split in reversed(SPLITS):
             splits[split] += drawn[: counts[split]]
             drawn = drawn[counts[split] :]
-    _require_distinct(splits)
-    return {split: tuple(sorted(files, key=lambda file: (file.group, file.name))) for split, files in splits.items()}
-
-
-def count_labels(files: Sequence[DataFile], schema: Schema) -> dict[str, int]:
-    """Jets of each label before any rule, in the order of the schema; only label branches are read.
-
-    Jets whose labels are not sound are not counted.
-    """
-    counts = np.zeros(len(schema.label_names), dtype=np.int64)
-    for file in files:
-        with closing(open_jets(file.path, schema)) as source:
-            require_branches(source, numbers=schema.labels, lists=())
-            for chunk in source.chunks(schema.labels, start=0, stop=source.n_entries, step=1 << 16):
-                labels = sound_labels(chunk.numbers, schema)
-                counts += np.bincount(labels, minlength=len(counts))
-    return dict(zip(schema.label_names, counts.tolist(), strict=True))
-
-
-def require_jets(
-    dataset: Dataset, *, classes: Sequence[str], minimum: int, files: Sequence[DataFile] | None = None
-) -> dict[str, int]:
-    """Jets of each label in `files` (all of the dataset by default), before any rule.
-
-    Raises `DataError` naming each of `classes` with fewer than `minimum` jets.
-    """
-    unknown = sorted(set(classes) - set(dataset.schema.label_names))
-    if unknown:
-        raise ConfigError(f"{dataset.name}: schema '{dataset.schema.name}' has no label {', '.join(unknown)}")
-    counts = count_labels(dataset.files if files is None else files, dataset.schema)
-    short = [f"{name} has {counts[name]}" for name in classes if counts[name] < minimum]
-    if short:
-        raise DataError(
-            f"{dataset.name}: too few jets of a class: {', '.join(short)}, but at least {minimum} are needed; "
-            "add files of it or take it out of the suite"
-        )
-    return counts
+    return _usable(splits, dataset.aside)
 
 
 def _published(dataset: Dataset) -> dict[str, tuple[DataFile, ...]]:
     """The publisher's splits. Raises `DataError` where one has no file, or two hold the same jets."""
+    everything = (*dataset.files, *dataset.aside)
     splits = {
-        split: [file for file in dataset.files if any(file.path.match(pattern) for pattern in dataset.splits[split])]
+        split: [file for file in everything if any(file.path.match(pattern) for pattern in dataset.splits[split])]
         for split in SPLITS
     }
     for split, files in splits.items():
@@ -230,8 +208,14 @@ def _published(dataset: Dataset) -> dict[str, tuple[DataFile, ...]]:
             raise DataError(
                 f"{dataset.name}: no file of the published {split} split ({', '.join(dataset.splits[split])}) is here"
             )
-    _require_distinct(splits)
-    return {split: tuple(files) for split, files in splits.items()}
+    return _usable(splits, dataset.aside)
+
+
+def _usable(splits: Mapping[str, Sequence[DataFile]], aside: Mapping[DataFile, str]) -> dict[str, tuple[DataFile, ...]]:
+    """The splits without the files in `aside`, in the order of a dataset."""
+    kept = {split: [file for file in files if file not in aside] for split, files in splits.items()}
+    _require_distinct(kept)
+    return {split: tuple(sorted(files, key=lambda file: (file.group, file.name))) for split, files in kept.items()}
 
 
 def _find(folder_or_files: Path | Sequence[Path], suffixes: tuple[str, ...]) -> list[Path]:

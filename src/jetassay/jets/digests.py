@@ -7,8 +7,8 @@ random identifier; so the same simulation recipe gives the same digest on every 
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from jetassay.whole_files import whole_file
 _ENTRIES_PER_STEP = 8192
 _SETTLED_NS = 2_000_000_000
 """A file younger than this may still change within one tick of the clock of its file system: it is not kept."""
+_NAMED = 5
 _KEPT = ("size", "mtime_ns", "schema", "entries", "digest")
 Stamp = tuple[int, int]
 """Size and time of change in ns, by which another file in the place of one is told."""
@@ -42,29 +43,33 @@ class Facts:
     stamp: Stamp | None = None
 
 
-def file_facts(paths: Sequence[Path], schema: Schema) -> Iterator[Facts]:
-    """The facts of each file, in order. Kept by path, size, time of change and schema in `digests.json`.
+@contextmanager
+def kept_facts(schema: Schema) -> Iterator[Callable[[Path], Facts]]:
+    """Within, the facts of one file after the other. Kept by path, size, time of change and schema in `digests.json`.
 
-    Raises `DataError` where a file cannot be read or changes meanwhile.
+    What is given raises `DataError` where a file cannot be read or changes meanwhile; others may be asked for after.
     """
     store = cache_folder() / "digests.json"
     kept = _load(store)
     schema_digest, fresh = schema.digest(), False
+
+    def facts_of(path: Path) -> Facts:
+        nonlocal fresh
+        key, before = str(path.resolve()), stamp_of(path)
+        entry = kept.get(key, {})
+        if entry.get("schema") == schema_digest and (entry["size"], entry["mtime_ns"]) == before:
+            return Facts(entry["entries"], entry["digest"], before)
+        facts = content_facts(path, schema)
+        if stamp_of(path) != before:
+            raise DataError(f"{path}: changed while it was being read; wait until it is complete")
+        if time.time_ns() - before[1] > _SETTLED_NS:
+            kept[key] = {"size": before[0], "mtime_ns": before[1], "schema": schema_digest}
+            kept[key] |= {"entries": facts.entries, "digest": facts.digest}
+            fresh = True
+        return Facts(facts.entries, facts.digest, before)
+
     try:
-        for path in paths:
-            key, before = str(path.resolve()), stamp_of(path)
-            entry = kept.get(key, {})
-            if entry.get("schema") == schema_digest and (entry["size"], entry["mtime_ns"]) == before:
-                yield Facts(entry["entries"], entry["digest"], before)
-                continue
-            facts = content_facts(path, schema)
-            if stamp_of(path) != before:
-                raise DataError(f"{path}: changed while it was being read; wait until it is complete")
-            if time.time_ns() - before[1] > _SETTLED_NS:
-                kept[key] = {"size": before[0], "mtime_ns": before[1], "schema": schema_digest}
-                kept[key] |= {"entries": facts.entries, "digest": facts.digest}
-                fresh = True
-            yield Facts(facts.entries, facts.digest, before)
+        yield facts_of
     finally:  # also where a file cannot be used or the run is stopped: it may be the last of hours
         if fresh:
             _save(store, kept)
@@ -78,13 +83,16 @@ def known_files(paths: Sequence[Path]) -> set[Path]:
 
 
 def content_facts(path: Path, schema: Schema) -> Facts:
-    """Read the whole file, streamed, and hash it; raises `DataError` where it cannot be decoded.
+    """Read the whole file, streamed, and hash it; raises `DataError` where it cannot be decoded or is foreign.
 
     sha256 over names, list lengths and values of every column of the schema that the file has, observed ones as
     float32 and truth as float64, little endian; independent of file format, compression and baskets.
     """
     with closing(open_jets(path, schema)) as source:
         hashes = _column_hashes(source, schema)
+        if not hashes:
+            found = ", ".join([*source.numbers, *source.lists][:_NAMED]) or "none"
+            raise DataError(f"{path}: has no branch of the schema '{schema.name}'; it begins with {found}")
         for chunk in source.chunks(tuple(hashes), start=0, stop=source.n_entries, step=_ENTRIES_PER_STEP):
             for name, (dtype, lengths, values) in hashes.items():
                 if name in chunk.lists:

@@ -40,7 +40,9 @@ class _Place:
     number: int = _TABLE
 
 
-def fill_by_workers(embeddings: Sequence[StoredEmbedding], *, cluster: Cluster) -> list[NotFiniteError | None]:
+def fill_by_workers(
+    embeddings: Sequence[StoredEmbedding], *, cluster: Cluster, aside_before: int
+) -> list[NotFiniteError | None]:
     """As `datasets.fill`, by the workers of `cluster`; tables of jets too.
 
     Raises `SetAsideError` at the end for files that cannot be used, and `ClusterError` where the workers cannot give
@@ -69,7 +71,7 @@ def fill_by_workers(embeddings: Sequence[StoredEmbedding], *, cluster: Cluster) 
         lacking = [filling for filling in fillings if filling.missing] or [tables]
         label = lacking[0].label if len(lacking) == 1 else f"{len(lacking)} backbones"
         bar = stack.enter_context(reporter.bar(label, sum(len(place.unit) for place in places)))
-        work = _Distribution(cluster, client, store.root.absolute(), bar, FilesAside(reporter))
+        work = _Distribution(cluster, client, store.root.absolute(), bar, FilesAside(reporter, before=aside_before))
         work.run(_by_range(places))
     work.aside.close()
     return [work.failed[number][1] if number in work.failed else None for number in range(len(embeddings))]
