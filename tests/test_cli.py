@@ -8,7 +8,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from jetassay.cli import app
+from jetassay.cli import TRACEBACK_VARIABLE, app, main
 from jetassay.errors import InterruptedRunError
 from jetassay.listing import listing
 
@@ -103,6 +103,7 @@ def test_a_broken_card_is_listed_with_its_reason(home):
         (["simulate", "--jets", "-5", "--output", "out"], "-5"),
         (["results", "default"], "jetassay run default"),
         (["run", "default", "--dataset", "jetclass"], "DATADIR_JetClass"),
+        (["fetch", "sophon", "--from", "http://[bad/"], "--from http://[bad/: not an address"),
     ],
 )
 def test_an_error_is_one_plain_message_and_exit_code_1(home, words, message, monkeypatch):
@@ -112,6 +113,53 @@ def test_an_error_is_one_plain_message_and_exit_code_1(home, words, message, mon
     assert "\nerror: " in f"\n{result.stderr}"
     assert message in result.stderr
     assert "Traceback" not in result.output
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """The command line as it is called, with a fault in one of its commands; gives exit code and what it says."""
+
+    def run(error, *, variable=""):
+        def fail(_):
+            raise error
+
+        monkeypatch.setattr("jetassay.suite.find_suite", fail)
+        monkeypatch.setattr(sys, "argv", ["jetassay", "run", "default"])
+        monkeypatch.setenv(TRACEBACK_VARIABLE, variable)
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return ended.value.code
+
+    return run
+
+
+def test_an_error_that_nobody_expected_is_one_masked_line_and_exit_code_1(failing, capsys):
+    assert failing(ValueError("of http://me:hunter2@host/\nand more")) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: unexpected ValueError: of http://***@host/ and more (")
+    assert said.count("\n") == 1
+    assert "JETASSAY_TRACEBACK=1" in said
+
+
+def test_its_traceback_is_shown_where_it_is_asked_for_without_passwords(failing, capsys):
+    assert failing(ValueError("of http://me:hunter2@host/"), variable="1") == 1
+    said = capsys.readouterr().err
+    assert "Traceback (most recent call last)" in said
+    assert "in fail" in said
+    assert said.endswith("ValueError: of http://***@host/\n")
+
+
+def test_errors_that_are_expected_and_ctrl_c_end_as_ever(failing, capsys):
+    assert failing(InterruptedRunError("stopped")) == 1
+    assert failing(KeyboardInterrupt()) == 130
+    assert failing(SystemExit(7)) == 7
+    assert "unexpected" not in capsys.readouterr().err
+
+
+def test_a_test_that_calls_a_command_sees_the_error_itself(monkeypatch):
+    monkeypatch.setattr("jetassay.suite.find_suite", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        call("run", "default")
 
 
 def test_wrong_usage_exits_with_2():

@@ -114,7 +114,7 @@ def test_a_folder_that_cannot_be_written_is_a_problem(room, monkeypatch):
     assert "set JETASSAY_CACHE" in found["cache"].text
 
 
-@pytest.mark.parametrize("uri", ["./mlruns", "http://127.0.0.1:1"])
+@pytest.mark.parametrize("uri", ["./mlruns", "http://127.0.0.1:1", "http://[bad/"])
 def test_a_tracking_store_that_is_not_there_is_a_problem(room, monkeypatch, uri):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     assert [each.what for each in examine().problems] == ["tracking"]

@@ -115,6 +115,9 @@ def test_provenance_has_no_secret_of_what_was_asked_for():
         f"postgresql://me:a/{WORD}@127.0.0.1:9/mlflow",
         f"ftp://me:{WORD}@host/x",
         f"http://127.0.0.1:9/?token={WORD}",
+        f"http://me:{WORD}@[bad/",
+        f"http://me:{WORD}@host:port/",
+        f"postgresql://me:{WORD}@[bad/mlflow",
     ],
 )
 def test_a_tracking_store_that_cannot_be_used_is_named_without_its_password(monkeypatch, uri):

@@ -145,6 +145,7 @@ def test_redirects_are_followed_to_the_end_and_asked_anew_after_a_cut(server, fe
         ("/a", "redirects more than 5 times"),
         ("file:///etc/passwd", "refused, because it redirects to 'file:///etc/passwd'"),
         ("ftp://127.0.0.1/a", "refused, because it redirects"),
+        ("http://[bad/", "not an address that can be asked"),
         ("data:text/plain,hello", "refused, because it redirects"),
     ],
 )

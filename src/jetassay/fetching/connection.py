@@ -53,9 +53,11 @@ def open_url(
         answer = _ask(place, wanted, timeout_s)
         if answer.status not in _REDIRECTS:
             break
-        target = urljoin(place, answer.headers.get("Location", ""))
         answer.close()
-        if urlsplit(target).scheme != "https" and (urlsplit(target).scheme, urlsplit(place).scheme) != ("http", "http"):
+        with plainly(url):
+            target = urljoin(place, answer.headers.get("Location", ""))
+            schemes = urlsplit(place).scheme, urlsplit(target).scheme
+        if schemes[1] != "https" and schemes != ("http", "http"):
             raise AnswerError(f"{url}: refused, because it redirects to {target[:120]!r}")
         place = target
     else:

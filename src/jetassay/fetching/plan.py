@@ -13,7 +13,7 @@ from jetassay.backbones.card import Card, Weights
 from jetassay.backbones.weights import weights_path
 from jetassay.errors import FetchError
 from jetassay.fetching.archive import is_archive
-from jetassay.fetching.connection import UnreachableError
+from jetassay.fetching.connection import UnreachableError, plainly
 from jetassay.fetching.download import part_of
 from jetassay.fetching.listing import Hosts, ask_publisher, ask_sizes, join, shown_source, urls_of
 from jetassay.fetching.lock import Lock, read_lock, with_checks
@@ -250,7 +250,8 @@ def _sized(files: list[RemoteFile], *, plain_http: bool) -> tuple[RemoteFile, ..
 
 def _folder(source: str) -> Path | None:
     """The folder that the user named; None for an address. Raises `FetchError` for neither."""
-    parts = urlsplit(source)
+    with plainly(f"--from {source}"):
+        parts = urlsplit(source)
     if parts.scheme in {"http", "https"}:
         if parts.query or parts.fragment:
             raise FetchError(

@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from filelock import FileLock
 
@@ -104,7 +104,7 @@ def resolve_store() -> Store:
         if name in {"", ":memory:"}:
             raise TrackingError(f"MLFLOW_TRACKING_URI={uri} would forget every run; name a file: sqlite:///mlflow.db")
         return sqlite_store(Path(name))
-    scheme = urlsplit(uri).scheme
+    scheme = _parts(uri).scheme
     if scheme in {"http", "https"} or scheme.startswith("databricks"):
         return Store(uri=uri, artifacts=None)
     if scheme.partition("+")[0] in _DATABASES:
@@ -142,20 +142,27 @@ def _check_server(uri: str, *, shown: str) -> None:
 
 def _check_listening(uri: str, *, shown: str) -> None:
     """Whether a database server takes connections; one that is reached by a socket in a file is left to MLflow."""
-    try:
-        parts = urlsplit(uri)
-        port = parts.port or _DATABASES.get(parts.scheme.partition("+")[0])
-    except ValueError:  # which quotes a part of the password; so it is not passed on
-        raise TrackingError(
-            f"MLFLOW_TRACKING_URI={uri} is not an address: in user name and password, write / as %2F, @ as %40 "
-            "and : as %3A"
-        ) from None
+    parts = _parts(uri)
+    port = parts.port or _DATABASES.get(parts.scheme.partition("+")[0])
     if not parts.hostname or port is None:
         return
     try:
         socket.create_connection((parts.hostname, port), timeout=_SERVER_TIMEOUT_S).close()
     except OSError as error:
         raise ServerAwayError(f"The database server at {shown} does not answer ({error}). {ON_DISK}") from error
+
+
+def _parts(uri: str) -> SplitResult:
+    """Raises `TrackingError` for an address that cannot be taken apart."""
+    try:
+        parts = urlsplit(uri)
+        _ = parts.port  # which is looked at only now
+    except ValueError:  # which quotes a part of the password; so it is not passed on
+        raise TrackingError(
+            f"MLFLOW_TRACKING_URI={uri} is not an address: in user name and password, write / as %2F, @ as %40, "
+            ": as %3A, [ as %5B and ] as %5D"
+        ) from None
+    return parts
 
 
 def _check_database(path: Path) -> None:
