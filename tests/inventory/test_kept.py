@@ -5,7 +5,9 @@ import shutil
 
 import pytest
 from stored_suite import QUIET
+from typer.testing import CliRunner
 
+from jetassay.cli import app
 from jetassay.embeddings.datasets import default_store
 from jetassay.errors import StoreError
 from jetassay.inventory.collecting import sort_cache
@@ -76,3 +78,20 @@ def test_where_other_jets_lie_now_it_cannot_be_told_what_a_run_took(moved, how, 
         monkeypatch.chdir(tmp_path / "b")
     with pytest.raises(StoreError, match=r"cannot be told(.|\n)*mine: .*/jets holds other jets than those"):
         gc()
+
+
+def test_scores_that_lost_their_provenance_stop_everything(used, results):
+    (results / "provenance.json").rename(results.parent / "provenance.json")
+    with pytest.raises(StoreError, match=r"cannot be told(.|\n)*mine: .*provenance.json: cannot be read"):
+        gc()
+    assert gc(forget=["mine"]).waste
+    (results / "provenance.json").write_text("[" * 100_000)
+    with pytest.raises(StoreError, match=r"mine: .*provenance.json: cannot be read"):
+        gc()
+
+
+def test_a_suite_to_forget_that_is_not_there_is_an_error_that_names_those_that_are(used):
+    result = CliRunner().invoke(app, ["gc", "--forget", "mien", "--min-age", "0", "--delete"])
+    assert result.exit_code == 1
+    assert "no results of mien to forget" in result.stderr
+    assert result.stderr.rstrip().endswith("there are results of: mine")

@@ -150,6 +150,20 @@ def test_damaged_jets_are_found_with_the_results_that_used_them_and_nothing_is_r
         sort_cache(min_age_h=0, reporter=QUIET)
 
 
+@pytest.mark.parametrize("mode", ["delphes", "ideal"])
+def test_one_damaged_file_of_jets_hides_nobody_who_used_a_shard_of_another(used, mode):
+    cache, suite = used
+    path = places_of(suite, cache)["tiny-1", "embedding"]  # of the first file, an Hbb
+    what = {"delphes": "embedding", "ideal": "mode=ideal"}[mode]
+    parts = plan_suite(suite, reporter=QUIET).parts
+    jets = next(part for part in parts if part.backbone == "tiny-1" and part.what == what).units[-1].file.path
+    jets.write_bytes(jets.read_bytes()[: jets.stat().st_size // 2])
+    flip(path, last_value(path))
+    found = verify(reporter=QUIET)
+    assert {each.path for each in found.damaged} == {path, jets}
+    assert [(names(each), each.uncertain) for each in found.damaged] == [(["mine"], ())] * 2
+
+
 def test_files_of_others_and_of_killed_processes_are_named_and_are_no_damage(used):
     cache, _ = used
     note = cache / "embeddings" / "note.txt"

@@ -72,7 +72,7 @@ def sort_cache(
     forget:    suites whose results in the workspace do not count
     min_age_h: hours since a file was written before it can go, so that a run under way loses nothing
 
-    Raises `StoreError` where it cannot be told what a suite needs.
+    Raises `StoreError` where it cannot be told what a suite needs, `ConfigError` where there is nothing to forget.
     """
     plans = _plans(keep, forget, reporter)
     store, archive = default_store().root, cache_folder() / "audits"

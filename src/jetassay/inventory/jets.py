@@ -24,8 +24,8 @@ Files = Mapping[str, tuple[DataFile, ...]]
 class PlannedJets:
     """A dataset, or what it will be.
 
-    missing: files that are still to be simulated, or again since they are damaged; where there are any, the digests of
-             the dataset mean nothing
+    missing: files that are still to be simulated, or again since they are damaged; where there are any, their digests
+             and that of the dataset mean nothing, those of the other files are their own
     """
 
     dataset: Dataset
@@ -89,9 +89,13 @@ def _simulated(
     entries = {folder / file_name(group, number): jets for group, number, jets in recipe.shards()}
     wanted = {path: jets for path, jets in entries.items() if only is None or path.name in only}
     known = known_files(list(wanted))
-    missing = sum(path not in known and not _is_whole(path) for path in wanted)
-    if not missing:
-        return PlannedJets(open_dataset(name, tuple(wanted), schema=schema, reporter=reporter))
-    files = (DataFile(path, group_of(path), jets, f"{path.name}, not simulated yet") for path, jets in wanted.items())
+    whole = [path for path in wanted if path in known or _is_whole(path)]
+    opened = open_dataset(name, whole, schema=schema, reporter=reporter).files if whole else ()
+    there = {file.path: file for file in opened}
+    files = (there.get(path) or _to_come(path, jets) for path, jets in wanted.items())
     ordered = tuple(sorted(files, key=lambda file: (file.group, file.name)))
-    return PlannedJets(Dataset(name, schema, ordered, schema.selection), missing)
+    return PlannedJets(Dataset(name, schema, ordered, schema.selection), len(wanted) - len(whole))
+
+
+def _to_come(path: Path, jets: int) -> DataFile:
+    return DataFile(path, group_of(path), jets, f"{path.name}, not simulated yet")

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,11 @@ from typing import Any
 import pandas as pd
 from pydantic import ValidationError
 
-from jetassay.errors import JetAssayError
+from jetassay.errors import ConfigError, JetAssayError
 from jetassay.inventory.planning import SuitePlan, plan_suite
 from jetassay.places import workspace
 from jetassay.progress import Reporter
+from jetassay.report.reading import PROVENANCE, SCORES
 from jetassay.suite import Suite
 from jetassay.tracking.outbox import RECORD, suite_of, waiting
 
@@ -47,7 +48,7 @@ class Kept:
         if (self.folder / RECORD).exists():
             return f"{self.name} (not tracked yet, in {self.folder})"
         try:
-            scores = pd.read_parquet(self.folder / "scores.parquet", columns=["run_id"])
+            scores = pd.read_parquet(self.folder / SCORES, columns=["run_id"])
         except (OSError, ValueError):
             return self.name
         runs = ", ".join(sorted(scores["run_id"].dropna().astype(str).unique()))
@@ -58,15 +59,29 @@ def kept_results(*, forget: Sequence[str] = (), reporter: Reporter) -> list[Kept
     """The plan of each suite with results in the workspace or its outbox, in the form in which it was run.
 
     forget: names of suites that are left out
+
+    Raises `ConfigError` where there are no results of one to forget.
     """
     plans: dict[str, SuitePlan] = {}
-    return [_kept(name, path, plans, reporter) for name, path in _results() if name not in forget]
+    found = list(_results())
+    _require_there(forget, {name for name, _ in found})
+    return [_kept(name, path, plans, reporter) for name, path in found if name not in forget]
+
+
+def _require_there(forget: Sequence[str], names: Collection[str]) -> None:
+    unknown = [name for name in forget if name not in names]
+    if unknown:
+        raise ConfigError(
+            f"no results of {', '.join(unknown)} to forget in {workspace()}; "
+            f"there are results of: {', '.join(sorted(names)) or 'none'}"
+        )
 
 
 def _results() -> Iterator[tuple[str, Path]]:
-    """Each suite with the file that says how it was run."""
-    for path in sorted((workspace() / "reports").glob("*/provenance.json")):
-        yield path.parent.name, path
+    """Each suite with the file that says how it was run, which may be lost where its scores are not."""
+    reports = workspace() / "reports"
+    for folder in sorted({path.parent for name in (SCORES, PROVENANCE) for path in reports.glob(f"*/{name}")}):
+        yield folder.name, folder / PROVENANCE
     for entry in waiting():
         yield suite_of(entry), entry / RECORD
 
@@ -85,7 +100,7 @@ def _kept(name: str, path: Path, plans: dict[str, SuitePlan], reporter: Reporter
         reason = f"{path}: {_place(plans[key])} holds other jets than those that it was run on"
     except ValidationError as error:
         reason = f"{path}: written by another version ({error.error_count()} keys differ)"
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         reason = f"{path}: cannot be read ({error})"
     except JetAssayError as error:
         reason = str(error)

@@ -145,8 +145,8 @@ def _blame(path: Path, reason: str, kept: Sequence[Kept]) -> Damaged:
 
 
 def _names(plan: SuitePlan, path: Path) -> bool:
-    """Whether `path` is an audit or a file of jets of the suite."""
-    return path in plan.audits or path in {file.path for file in plan.jets.dataset.files}
+    """Whether `path` is an audit or a file of jets of the suite, those in another detector mode too."""
+    return path in plan.audits or path in {unit.file.path for part in plan.parts for unit in part.units}
 
 
 def takes(plan: SuitePlan, key: str, description: Any | None) -> bool:
