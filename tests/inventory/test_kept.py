@@ -1,18 +1,27 @@
 """Results are told what they took from what they say of themselves, wherever that is read; or not at all."""
 
 import json
+import os
 import shutil
+from dataclasses import replace
 
 import pytest
-from stored_suite import QUIET
+from stored_suite import QUIET, suite_on
 from typer.testing import CliRunner
 
+from jetassay.auditing import audit_all
+from jetassay.bookkeeping import Clock, provenance_of
 from jetassay.cli import app
 from jetassay.embeddings.datasets import default_store
+from jetassay.embeddings.store import outline
 from jetassay.errors import StoreError
-from jetassay.inventory.collecting import sort_cache
+from jetassay.inventory.collecting import remove, sort_cache
+from jetassay.inventory.costs import look_up_all
+from jetassay.inventory.kept import last_taken
 from jetassay.inventory.planning import plan_suite
-from jetassay.steps import find_jets
+from jetassay.inventory.rendering import render_plan
+from jetassay.inventory.verifying import verify
+from jetassay.steps import embed_usable, find_jets, load_backbones, split_jets
 from jetassay.suite import DatasetChoice
 
 
@@ -95,3 +104,67 @@ def test_a_suite_to_forget_that_is_not_there_is_an_error_that_names_those_that_a
     assert result.exit_code == 1
     assert "no results of mien to forget" in result.stderr
     assert result.stderr.rstrip().endswith("there are results of: mine")
+
+
+@pytest.fixture
+def lame(used, tmp_path):
+    """Results of a suite that went on without a file, in the workspace alone, and that file."""
+    _, suite = used
+    shutil.rmtree(tmp_path / "workspace" / "reports")
+    suite = suite_on(
+        suite.dataset.card, name="lame", backbones=["jet-observables"], probe=None, layers=None, robustness=None
+    )
+    backbones = load_backbones(suite, device="cpu", reporter=QUIET)
+    jets = find_jets(suite.dataset, reporter=QUIET)
+    splits = split_jets(suite, jets)
+    victim = splits["test"][0]
+    unit = next(unit for unit in plan_suite(suite, reporter=QUIET).parts[1].units if unit.file == victim)
+    default_store().path(unit).unlink()
+    os.utime(victim.path, ns=(0, 0))  # changed since it was opened
+    usable = embed_usable(suite, backbones, jets, splits, reporter=QUIET)
+    assert victim not in usable.dataset.files
+    audit_all(suite, backbones, dataset=usable.dataset, splits=usable.splits, embedded=usable.embedded, reporter=QUIET)
+    about = provenance_of(suite, usable.dataset, backbones, usable.embedded, clock=Clock(), device="cpu")
+    folder = tmp_path / "workspace" / "reports" / "lame"
+    folder.mkdir(parents=True)
+    (folder / "provenance.json").write_text(json.dumps(about))
+    return suite, victim
+
+
+@pytest.mark.parametrize("where", ["reports", "outbox"])
+def test_a_run_that_went_on_without_a_file_keeps_what_it_took_and_lacks_nothing_that_it_did_not(lame, where, tmp_path):
+    _, victim = lame
+    if where == "outbox":
+        about = json.loads((tmp_path / "workspace/reports/lame/provenance.json").read_text())
+        shutil.rmtree(tmp_path / "workspace/reports")
+        (tmp_path / "workspace/outbox/lame-0123456789ab").mkdir(parents=True)
+        (tmp_path / "workspace/outbox/lame-0123456789ab/record.json").write_text(json.dumps({"provenance": about}))
+    found = gc()
+    remove(found.waste)
+    assert found.kept_for == ("lame",)
+    (audit,) = (tmp_path / "cache/audits").glob("*.json")
+    assert victim.digest in {of_table(path) for path in (tmp_path / "cache/embeddings").rglob("*.parquet")}
+    audit.write_text(audit.read_text().replace("jet-observables", "jet-observable"))
+    verified = verify(reporter=QUIET)
+    assert not verified.missing
+    assert [(each.path, each.results[0][:4], each.uncertain) for each in verified.damaged] == [(audit, "lame", ())]
+
+
+def of_table(path):
+    """Digest of the file that a table of jets is of; None for what a backbone gave."""
+    about = outline(path).description
+    return about["file"] if "card" not in about else None
+
+
+def test_a_plan_is_without_the_files_that_the_last_run_went_on_without_and_names_them(lame):
+    suite, victim = lame
+    taken = last_taken(suite)
+    plan = plan_suite(suite, taken=taken, reporter=QUIET)
+    text = render_plan(plan, look_up_all(plan), format="table", width=120)
+    assert "lame: 10 of 10 units are there" in text
+    assert "audit: findings on 1 of 1 backbones are there" in text
+    assert f"not in the plan: {victim.name}; the last run went on without, and the next one tries" in text
+    assert last_taken(suite.on(limit=5)) is None
+    other = plan_suite(suite, taken=replace(taken, digest="of other jets"), reporter=QUIET)
+    assert not other.aside
+    assert len(other.jets.dataset.files) == len(plan.jets.dataset.files) + 1

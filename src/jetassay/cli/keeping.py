@@ -39,13 +39,15 @@ def plan(
     """Show what a suite will compute and what is there. Counts, bytes, an estimate of time and disk; runs nothing."""
     from jetassay.backbones.trust import trusting
     from jetassay.inventory.costs import look_up_all
+    from jetassay.inventory.kept import last_taken
     from jetassay.inventory.planning import plan_suite
     from jetassay.inventory.rendering import render_plan
     from jetassay.suite import find_suite
 
     chosen = find_suite(suite).on(dataset=dataset, folder=data, limit=limit)
     with trusting(trust_code):
-        planned = plan_suite(chosen, set_aside=True, reporter=Reporter(quiet=quiet))
+        reporter = Reporter(quiet=quiet)
+        planned = plan_suite(chosen, set_aside=True, taken=last_taken(chosen), reporter=reporter)
     print(render_plan(planned, look_up_all(planned), format=format.value, width=width(), workers=workers))
 
 

@@ -102,7 +102,8 @@ def sort_cache(
 
 def _reasons(plans: Sequence[SuitePlan], *folders: Path) -> Iterator[tuple[Path, str]]:
     """Every shard and audit in `folders`, and what killed processes left, with why it can go; empty where it cannot."""
-    wanted = {range_free(unit.describe()) for plan in plans for part in plan.parts for unit in part.units}
+    parts = [part for plan in plans for part in (*plan.parts, *plan.aside)]
+    wanted = {range_free(unit.describe()) for part in parts for unit in part.units}
     needed = {path for plan in plans for path in plan.audits}
     for folder in folders:
         yield from ((path, _unneeded_shard(path, wanted)) for path in shards(folder))

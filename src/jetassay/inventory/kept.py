@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,16 @@ import pandas as pd
 from pydantic import ValidationError
 
 from jetassay.errors import ConfigError, JetAssayError
-from jetassay.inventory.planning import SuitePlan, plan_suite
+from jetassay.inventory.planning import SuitePlan, Taken, plan_suite
+from jetassay.masking import mask_values
 from jetassay.places import workspace
 from jetassay.progress import Reporter
 from jetassay.report.reading import PROVENANCE, SCORES
+from jetassay.report.results import results_folder
 from jetassay.suite import Suite
 from jetassay.tracking.outbox import RECORD, suite_of, waiting
+
+_UNREADABLE = (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,28 +93,40 @@ def _results() -> Iterator[tuple[str, Path]]:
 def _kept(name: str, path: Path, plans: dict[str, SuitePlan], reporter: Reporter) -> Kept:
     """What is kept of one suite. plans: by what was run; those that are made are added."""
     try:
-        about = _provenance(path)
-        parameters = {key: value for key, value in about["parameters"].items() if key != "device"}
-        digest = str(about["data"]["digest"])
-        key = json.dumps(parameters, sort_keys=True)
+        parameters, taken = _told(path)
+        key = json.dumps([parameters, taken.digest, sorted(taken.files or ())], sort_keys=True)
         if key not in plans:
-            plans[key] = plan_suite(Suite.model_validate(parameters), reporter=reporter)
-        if not plans[key].jets.there or plans[key].jets.dataset.digest == digest:
+            suite = Suite.model_validate(parameters)
+            plans[key] = plan_suite(suite, set_aside=True, taken=taken, reporter=reporter)
+        if not plans[key].jets.there or plans[key].jets.dataset.digest == taken.digest:
             return Kept(name, plans[key], folder=path.parent)
         reason = f"{path}: {_place(plans[key])} holds other jets than those that it was run on"
     except ValidationError as error:
         reason = f"{path}: written by another version ({error.error_count()} keys differ)"
-    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
+    except _UNREADABLE as error:
         reason = f"{path}: cannot be read ({error})"
     except JetAssayError as error:
         reason = str(error)
     return Kept(name, None, reason, path.parent)
 
 
-def _provenance(path: Path) -> Mapping[str, Any]:
-    """All that results depend on, from their folder or from a record that waits."""
-    about: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return about["provenance"] if path.name == RECORD else about
+def last_taken(suite: Suite) -> Taken | None:
+    """The jets of the last results of this very suite; None where there are none, or none that say so."""
+    try:
+        parameters, taken = _told(results_folder(suite.name) / PROVENANCE)
+    except _UNREADABLE:
+        return None
+    return taken if parameters == mask_values(suite.model_dump(mode="json")) else None
+
+
+def _told(path: Path) -> tuple[dict[str, Any], Taken]:
+    """What was run and on which jets, from the provenance of results or from a record that waits."""
+    about = json.loads(path.read_text(encoding="utf-8"))
+    if path.name == RECORD:
+        about = about["provenance"]
+    parameters = {key: value for key, value in about["parameters"].items() if key != "device"}
+    names = about["data"].get("file_names")
+    return parameters, Taken(str(about["data"]["digest"]), None if names is None else frozenset(names))
 
 
 def _place(plan: SuitePlan) -> str:

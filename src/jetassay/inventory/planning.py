@@ -1,6 +1,6 @@
 """A suite as the list of its units of work. Nothing is simulated, embedded or scored to find out."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -20,6 +20,7 @@ from jetassay.layering import layered
 from jetassay.progress import Reporter
 from jetassay.steps import load_backbones
 from jetassay.suite import Suite
+from jetassay.tasks.choices import RobustnessChoice
 from jetassay.varying import WantedJets
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Part:
 
     row_bytes: bytes of a row before compression; of a table of jets, an upper limit
     known:     whether the files are there, and which of their entries are taken is known; keys mean something then
+    reached:   whether all that it is made of was there once, damaged or not; of a part that is not, nothing was made
     """
 
     backbone: str
@@ -44,6 +46,15 @@ class Part:
     units: tuple[Unit[Any], ...]
     row_bytes: int
     known: bool = True
+    reached: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The jets of a run: digest of their dataset, and names of the files of all splits; None where that is not told."""
+
+    digest: str
+    files: frozenset[str] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,12 +63,14 @@ class SuitePlan:
 
     jets:   the suite's own, and where they are
     audits: where the findings on each backbone are kept; empty where the jets are not there yet
+    aside:  units of files that a run went on without: no result took them, but the next run tries them again
     """
 
     suite: Suite
     jets: PlannedJets
     parts: tuple[Part, ...]
     audits: tuple[Path, ...] = ()
+    aside: tuple[Part, ...] = ()
 
     @property
     def known(self) -> bool:
@@ -65,10 +78,12 @@ class SuitePlan:
         return all(part.known for part in self.parts)
 
 
-def plan_suite(suite: Suite, *, set_aside: bool = False, reporter: Reporter) -> SuitePlan:
+def plan_suite(suite: Suite, *, set_aside: bool = False, taken: Taken | None = None, reporter: Reporter) -> SuitePlan:
     """The units of a suite in the order in which they would be computed.
 
     set_aside: whether files that cannot be read are named and left out, as a run does; else they are an error
+    taken:     of a run that went on without files that could not be used, and the plan is without them too; where that
+               does not give its dataset, the jets are others now, and the plan is of all of them
 
     Weights are loaded, since keys depend on them, and files of jets that were never read are hashed. Raises as
     `run_suite` does where cards, weights or files are missing.
@@ -77,9 +92,10 @@ def plan_suite(suite: Suite, *, set_aside: bool = False, reporter: Reporter) -> 
     jets = planned_jets(suite.dataset, set_aside=set_aside, reporter=reporter)
     split = suite.split
     splits = split_files(jets.dataset, seed=split.seed, train=split.train, validation=split.validation, test=split.test)
-    planner = _Planner(suite, jets, splits, backbones)
+    planner, aside = _reduced(_Planner(suite, jets, splits, backbones), taken)
     parts = (*planner.embeddings(), *planner.layers(reporter), *planner.variations(reporter))
-    return SuitePlan(suite=suite, jets=jets, parts=parts, audits=tuple(planner.audits()) if jets.there else ())
+    audits = tuple(planner.audits()) if jets.there else ()
+    return SuitePlan(suite=suite, jets=planner.jets, parts=parts, audits=audits, aside=aside)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,23 +135,30 @@ class _Planner:
         if choice is None:
             return
         stops, exact = self._stops()
+        tables = (default_store().path(unit) for unit in self.part(self.used, what="", known=True).units)
+        reached = all(path.exists() for path in tables)
+        yield from (replace(part, reached=reached) for part in self._perturbed(choice, stops, known=exact))
+        for mode in choice.modes:
+            other = planned_mode(self.suite.dataset, mode, stops, reporter=reporter)
+            if other is None:
+                continue
+            simulated = not exact or all(file.path.exists() for file in other.dataset.files)
+            for each in (None, *self.backbones.items()):
+                part = self.part(other.dataset, each, what=f"mode={mode}", known=exact and other.there)
+                yield replace(part, reached=reached and simulated)
+
+    def _perturbed(self, choice: RobustnessChoice, stops: Mapping[DataFile, int], *, known: bool) -> Iterator[Part]:
         chosen = replace(self.jets.dataset, files=tuple(stops))
-        yield self.part(chosen, what="first test jets", known=exact, stops=stops)
+        yield self.part(chosen, what="first test jets", known=known, stops=stops)
         for text in choice.perturbations:
             perturbation = parse_perturbation(text, seed=choice.seed)
             for name, backbone in self.backbones.items():
                 if perturbation.touches(backbone.feature_set.needs):
-                    made = self.part(chosen, (name, backbone), what=str(perturbation), known=exact, stops=stops)
+                    made = self.part(chosen, (name, backbone), what=str(perturbation), known=known, stops=stops)
                     units = tuple(
                         replace(unit, recipe=replace(unit.recipe, perturbation=perturbation)) for unit in made.units
                     )
                     yield replace(made, units=units)
-        for mode in choice.modes:
-            other = planned_mode(self.suite.dataset, mode, stops, reporter=reporter)
-            if other is not None:
-                yield self.part(other.dataset, what=f"mode={mode}", known=exact and other.there)
-                for each in self.backbones.items():
-                    yield self.part(other.dataset, each, what=f"mode={mode}", known=exact and other.there)
 
     def audits(self) -> Iterator[Path]:
         choice = self.suite.audit
@@ -182,6 +205,26 @@ class _Planner:
         if table is not None:
             return WantedJets.of(table, self.splits["test"], classes=classes, jets=suite.robustness.jets).stops, True
         return _likely_stops(self.splits["test"], classes=classes, jets=suite.robustness.jets), False
+
+
+def _reduced(planner: _Planner, taken: Taken | None) -> tuple[_Planner, tuple[Part, ...]]:
+    """The plan of a run that went on without files, as `steps.embed_usable` does, and the parts of these files."""
+    if taken is None or taken.files is None:
+        return planner, ()
+    aside = {file for file in planner.used.files if file.name not in taken.files}
+    if not aside:
+        return planner, ()
+    left_out = _Planner(planner.suite, *_only(planner, aside.__contains__), planner.backbones)
+    rest = _Planner(planner.suite, *_only(planner, lambda file: file not in aside), planner.backbones)
+    if planner.jets.there and rest.jets.dataset.digest != taken.digest:
+        return planner, ()
+    return rest, tuple(left_out.embeddings())
+
+
+def _only(planner: _Planner, wanted: Callable[[DataFile], bool]) -> tuple[PlannedJets, Files]:
+    files = tuple(filter(wanted, planner.jets.dataset.files))
+    splits = {name: tuple(filter(wanted, some)) for name, some in planner.splits.items()}
+    return replace(planner.jets, dataset=replace(planner.jets.dataset, files=files)), splits
 
 
 def _stored_table(units: Sequence[Unit[TableRecipe]]) -> JetTable | None:

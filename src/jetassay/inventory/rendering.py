@@ -139,6 +139,9 @@ def _footnotes(plan: SuitePlan, units: Sequence[Planned]) -> Iterator[str]:
     if plan.suite.audit is not None:
         kept = sum(path.is_file() for path in plan.audits)
         yield f"audit: findings on {kept} of {len(plan.suite.backbones)} backbones are there"
+    if plan.aside:
+        names = ", ".join(dict.fromkeys(unit.file.name for part in plan.aside for unit in part.units))
+        yield f"not in the plan: {names}; the last run went on without, and the next one tries them again"
     if not plan.known:
         yield "* how many entries, or of which files, is estimated: the jets, or tables of them, are not there yet"
     if any(not each.there for each in units):
