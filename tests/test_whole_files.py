@@ -55,6 +55,26 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
         pass
 
 
+def test_a_folder_under_the_name_of_a_file_is_to_be_moved_away_and_is_not_touched(tmp_path):
+    (tmp_path / "shard").mkdir()
+    (tmp_path / "shard" / "mine").touch()
+    with (
+        pytest.raises(StoreError, match=r"shard: is a folder.*move the folder away"),
+        whole_file(tmp_path / "shard") as f,
+    ):
+        f.touch()
+    assert [path.name for path in tmp_path.rglob("*")] == ["shard", "mine"]
+
+
+@pytest.mark.parametrize("whole", [whole_file, whole_folder])
+@pytest.mark.parametrize("name", ["file/entry", "file/deep/entry"])
+def test_a_file_under_the_name_of_a_folder_is_to_be_moved_away(tmp_path, whole, name):
+    (tmp_path / "file").touch()
+    told = r"entry: cannot be written, since .*/file is a file.*move that file"
+    with pytest.raises(StoreError, match=told), whole(tmp_path / name):
+        pass
+
+
 def test_what_a_killed_process_left_of_a_file_or_a_folder_goes_with_the_next_one(tmp_path, gone):
     (tmp_path / left_by(gone, "entry")).mkdir()
     (tmp_path / left_by(gone, "entry") / "file").touch()

@@ -23,7 +23,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 
     Whatever a killed process left of the same file on this machine is removed too. Several processes may write the
     same file at once: the last one wins, and every reader sees one of the whole files. Raises `StoreError` where
-    the disk is full, the folder cannot be written, or the like.
+    the disk is full, the folder cannot be written, something is in the way, or the like.
     """
     partial = _partial(path)
     try:
@@ -37,6 +37,7 @@ def whole_file(path: Path) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
             remove_leftovers(path.parent, of=path.name)
     except OSError as error:
+        _require_way(path, error)
         raise StoreError(
             f"{path}: cannot be written: {error.strerror or error}. Free some space or choose another place "
             "(JETASSAY_CACHE for the cache, JETASSAY_WORKSPACE for runs and reports); what was written before is whole."
@@ -61,6 +62,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
             _remove(partial)
             remove_leftovers(path.parent, of=path.name)
     except OSError as error:
+        _require_way(path, error)
         raise StoreError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
@@ -103,6 +105,20 @@ def is_leftover(path: Path) -> bool:
     parts = path.name.removesuffix("-journal").removesuffix(_SUFFIX).split("-")
     ours = is_partial(path) and len(parts) > 3 and parts[-3] == _host() and parts[-2].isdigit()
     return ours and not psutil.pid_exists(int(parts[-2]))
+
+
+def _require_way(path: Path, error: OSError) -> None:
+    """Raises `StoreError` where a folder has the name of the file, or a file that of a folder around it."""
+    if isinstance(error, IsADirectoryError) and path.is_dir():
+        raise StoreError(
+            f"{path}: is a folder, where a file of that name is to be written; move the folder away"
+        ) from error
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        for each in path.parents:
+            if each.exists() and not each.is_dir():
+                raise StoreError(
+                    f"{path}: cannot be written, since {each} is a file and no folder; move that file away"
+                ) from error
 
 
 def _partial(path: Path) -> Path:

@@ -177,6 +177,20 @@ def test_files_of_others_and_of_killed_processes_are_named_and_are_no_damage(use
     assert not found.damaged
 
 
+def test_a_folder_in_the_place_of_a_shard_or_an_audit_is_named_and_its_shard_is_missing(used):
+    cache, _ = used
+    shard, audit = shard_paths(cache)[0], next((cache / "audits").glob("*.json"))
+    for path in (shard, audit):
+        path.unlink()
+        path.mkdir()
+        (path / "note.txt").write_text("mine")
+    found = verify(reporter=QUIET)
+    assert set(found.foreign) == {shard, audit}
+    assert shard in {path for paths in found.missing.values() for path in paths}
+    assert f"not checked: {shard} (a folder where a file goes: move it away)" in found.text()
+    assert not found.damaged
+
+
 def test_an_audit_that_was_edited_is_found_and_made_again(used, capsys):
     cache, suite = used
     path = min((cache / "audits").glob("*.json"))

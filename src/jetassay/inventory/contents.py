@@ -49,10 +49,13 @@ def partials(cache: Path) -> Iterator[Path]:
 
 
 def foreign(store: Path, archive: Path) -> Iterator[Path]:
-    """Files among shards and audits that are neither; links too."""
+    """Files among shards and audits that are neither; links too, and folders that have the name of one."""
     for root, known in ((store, is_shard), (archive, is_audit)):
         for place, folders, names in os.walk(root, followlinks=False):
-            linked = [name for name in folders if Path(place, name).is_symlink()]
-            for path in (Path(place, name) for name in sorted([*names, *linked])):
-                if path.is_symlink() or not (known(path, root) or is_partial(path)):
-                    yield path
+            inside = [Path(place, name) for name in sorted(folders)]
+            barred = [path for path in inside if path.is_symlink() or known(path, root)]
+            folders[:] = [path.name for path in inside if path not in barred]
+            files = (Path(place, name) for name in names)
+            yield from sorted(
+                [*barred, *(each for each in files if each.is_symlink() or not (known(each, root) or is_partial(each)))]
+            )

@@ -36,7 +36,7 @@ class Damaged:
 class Verified:
     """What was checked: shards, audits, and files of simulated jets; rows: of the shards.
 
-    foreign:   files among ours that we did not write
+    foreign:   files among ours that we did not write, and folders in the place of one
     leftovers: of killed processes
     missing:   shards that are not there, by the results that took them
     unknown:   results of which it cannot be told what they took, and why
@@ -65,7 +65,7 @@ class Verified:
             lines += [f"missing: {path}" for path in paths]
             lines += [f"  {len(paths)} missing of {name}; running it again computes those of files that can be read"]
         lines += [f"cannot be told what {each}" for each in self.unknown]
-        lines += [f"foreign, or a link, not checked: {path}" for path in self.foreign]
+        lines += [f"foreign, or a link, not checked: {path}{_in_the_way(path)}" for path in self.foreign]
         lines += [f"left by a process that was killed: {path}" for path in self.leftovers]
         counts = (
             f"{self.shards} shards with {self.rows} rows, {self.audits} audits, {self.jets} files of simulated jets"
@@ -113,7 +113,11 @@ def _missing(plan: SuitePlan) -> tuple[Path, ...]:
     """Shards of a plan that are not there, each once."""
     store = default_store()
     places = dict.fromkeys(store.path(unit) for part in plan.parts if part.known for unit in part.units)
-    return tuple(place for place in places if not place.exists())
+    return tuple(place for place in places if not place.is_file())
+
+
+def _in_the_way(path: Path) -> str:
+    return "" if path.is_symlink() or not path.is_dir() else " (a folder where a file goes: move it away)"
 
 
 def _check(path: Path) -> int:
