@@ -1,6 +1,7 @@
 """Many people's result files become one leaderboard; what is not comparable is named, and never ranked."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -143,6 +144,33 @@ def test_a_folder_without_a_usable_file_is_an_error_that_names_each(tmp_path):
     (tmp_path / "cut.json").write_text("{")
     with pytest.raises(ConfigError, match=r"(?s)no result file that can be used.*cut: cannot be read"):
         draw_board(tmp_path)
+
+
+@pytest.mark.parametrize("deep", ["a/b/one.json", "a/b/c/scores.parquet"])
+def test_a_folder_with_files_deep_below_it_gets_no_page_unless_one_says_where(tmp_path, deep, monkeypatch):
+    root = tmp_path / "some-project"
+    (root / deep).parent.mkdir(parents=True)
+    (root / deep).write_text(file_of(auc("a", 0.8)).text())
+    (root / "two.json").write_text(file_of(auc("b", 0.7)).text())
+    (root / "a" / "b" / "here").mkdir()
+    monkeypatch.chdir(root / "a" / "b" / "here")
+    before = sorted(root.rglob("*"))
+    found = Path(deep).parent if deep.endswith("parquet") else Path(deep)
+    with pytest.raises(ConfigError, match=rf"\.\./\.\./\.\.: {found} lies more than one folder deep.*--output FOLDER"):
+        draw_board(Path("../../.."))
+    assert sorted(root.rglob("*")) == before
+    board = draw_board(Path("../../.."), output=tmp_path / "page")
+    assert board.page == tmp_path / "page" / "report.html"
+    assert sorted(root.rglob("*")) == before
+
+
+def test_what_is_hidden_and_what_lies_in_an_execution_is_no_result_file(tmp_path):
+    (tmp_path / "one.json").write_text(file_of(auc("a", 0.8)).text())
+    for place in (".git/a/b", "run/figures/deep", "run/.drawn"):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "x.json").write_text("{}")
+    (tmp_path / "run" / "scores.parquet").touch()
+    assert [line.partition(":")[0] for line in draw_board(tmp_path).left_out] == ["run"]
 
 
 def test_a_reference_that_is_none_of_the_files_is_an_error(tmp_path, reporter):

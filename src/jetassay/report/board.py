@@ -1,5 +1,6 @@
 """One leaderboard from a folder of results: several people, machines, suites and splits; no store and no jets."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,9 @@ _SECTIONS: tuple[Callable[[Content], Section | None], ...] = (
 
 _DIGITS = 12
 
+_DEEPEST = 2
+"""Names of a path from the folder of results down to one of them, where the page goes into that folder."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Board:
@@ -62,9 +66,10 @@ def draw_board(
     reference: one of them, whose jets, splits and versions the others must share to be ranked
 
     Curves and pairs are drawn of those that came as folders. A file that cannot be used costs nothing but itself: it is
-    named on the page, with the reason. Raises `ConfigError` where no file can be used, or `reference` is none of them.
+    named on the page, with the reason. Raises `ConfigError` where no file can be used, or `reference` is none of them;
+    without `output` also where a file lies deeper than in a folder of `folder`, which may then be any folder at all.
     """
-    files, folders, refused = _read(folder)
+    files, folders, refused = _read(folder, deepest=_DEEPEST if output is None else None)
     if not files:
         reasons = "".join(f"\n{label}: {reason}" for label, reason in refused)
         raise ConfigError(
@@ -101,18 +106,39 @@ def _sections(
     return content, (_contributions(files, merged, gaps if tables else ()), *made)
 
 
-def _read(folder: Path) -> tuple[dict[str, ResultFile], dict[str, Path], list[tuple[str, str]]]:
+def _lying(folder: Path, *, deepest: int | None) -> tuple[list[Path], list[Path]]:
+    """Folders of executions, and JSON files that lie in none, in `folder` and below it; not what is hidden.
+
+    Raises `ConfigError` at the first that lies deeper than `deepest`, before the rest of the disk is looked at.
+    """
+    executions: list[Path] = []
+    files: list[Path] = []
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        here = Path(place)
+        found = [here] if "scores.parquet" in names else []
+        executions += found
+        if not any(here.is_relative_to(each) for each in executions):
+            found = sorted(here / name for name in names if name.endswith(".json") and not name.startswith("."))
+            files += found
+        for path in found:
+            if deepest is not None and len(path.relative_to(folder).parts) > deepest:
+                raise ConfigError(
+                    f"{folder}: {path.relative_to(folder)} lies more than one folder deep. If this is a folder of "
+                    "results, say where the page goes: --output FOLDER; else name the folder that the results lie in"
+                )
+    return sorted(executions), sorted(files)
+
+
+def _read(folder: Path, *, deepest: int | None) -> tuple[dict[str, ResultFile], dict[str, Path], list[tuple[str, str]]]:
     """Results by label, the folders of those that are folders, and label and reason of what cannot be used."""
     files: dict[str, ResultFile] = {}
     folders: dict[str, Path] = {}
     refused: list[tuple[str, str]] = []
     known: dict[str, str] = {}
-    executions = sorted(path.parent for path in folder.rglob("scores.parquet"))
-    inside = [path for path in sorted(folder.rglob("*.json")) if not any(path.is_relative_to(e) for e in executions)]
-    for path in [*executions, *inside]:  # folders first: of the same results, they hold more
+    executions, others = _lying(folder, deepest=deepest)
+    for path in [*executions, *others]:  # folders first: of the same results, they hold more
         label = path.relative_to(folder).as_posix()
-        if any(part.startswith(".") for part in path.relative_to(folder).parts):
-            continue
         label = label if path.is_dir() or label.removesuffix(".json") in files else label.removesuffix(".json")
         try:
             found = load_folder(path).as_file() if path.is_dir() else read_result_file(path)
