@@ -164,6 +164,16 @@ def test_a_folder_with_files_deep_below_it_gets_no_page_unless_one_says_where(tm
     assert sorted(root.rglob("*")) == before
 
 
+def test_files_of_others_deep_below_a_folder_are_not_looked_at(tmp_path):
+    (tmp_path / "one.json").write_text(file_of(auc("a", 0.8)).text())
+    (tmp_path / "throughput" / "of-today").mkdir(parents=True)
+    (tmp_path / "throughput" / "of-today" / "throughput.json").write_text('{"benchmarks": []}')
+    (tmp_path / "near.json").write_text("{}")
+    board = draw_board(tmp_path)
+    assert board.page.parent == tmp_path
+    assert [line.partition(":")[0] for line in board.left_out] == ["near"]
+
+
 def test_what_is_hidden_and_what_lies_in_an_execution_is_no_result_file(tmp_path):
     (tmp_path / "one.json").write_text(file_of(auc("a", 0.8)).text())
     for place in (".git/a/b", "run/figures/deep", "run/.drawn"):

@@ -14,7 +14,7 @@ from jetassay.report.board_tables import PROTOCOL, board_tables
 from jetassay.report.content import Content, Section, Table, Text
 from jetassay.report.merging import Merged, merge
 from jetassay.report.page import write_sections
-from jetassay.report.result_files import ResultFile, read_result_file
+from jetassay.report.result_files import ResultFile, begins_as_results, read_result_file
 from jetassay.report.results import load_folder
 from jetassay.report.sections import (
     comparison,
@@ -67,9 +67,9 @@ def draw_board(
 
     Curves and pairs are drawn of those that came as folders. A file that cannot be used costs nothing but itself: it is
     named on the page, with the reason. Raises `ConfigError` where no file can be used, or `reference` is none of them;
-    without `output` also where a file lies deeper than in a folder of `folder`, which may then be any folder at all.
+    without `output` also where one lies deeper than in a folder of `folder`, which may then be any folder at all.
     """
-    files, folders, refused = _read(folder, deepest=_DEEPEST if output is None else None)
+    files, folders, refused = _read(folder, apart=output is not None)
     if not files:
         reasons = "".join(f"\n{label}: {reason}" for label, reason in refused)
         raise ConfigError(
@@ -106,10 +106,11 @@ def _sections(
     return content, (_contributions(files, merged, gaps if tables else ()), *made)
 
 
-def _lying(folder: Path, *, deepest: int | None) -> tuple[list[Path], list[Path]]:
+def _lying(folder: Path, *, apart: bool) -> tuple[list[Path], list[Path]]:
     """Folders of executions, and JSON files that lie in none, in `folder` and below it; not what is hidden.
 
-    Raises `ConfigError` at the first that lies deeper than `deepest`, before the rest of the disk is looked at.
+    Files of others that lie deeper than `_DEEPEST` are not looked at. apart: the page goes to another folder; where it
+    does not, results that lie so deep raise `ConfigError`.
     """
     executions: list[Path] = []
     files: list[Path] = []
@@ -119,24 +120,29 @@ def _lying(folder: Path, *, deepest: int | None) -> tuple[list[Path], list[Path]
         found = [here] if "scores.parquet" in names else []
         executions += found
         if not any(here.is_relative_to(each) for each in executions):
-            found = sorted(here / name for name in names if name.endswith(".json") and not name.startswith("."))
+            found = [here / name for name in names if name.endswith(".json") and not name.startswith(".")]
+            found = [path for path in found if not _deep(path, folder) or begins_as_results(path)]
             files += found
-        for path in found:
-            if deepest is not None and len(path.relative_to(folder).parts) > deepest:
-                raise ConfigError(
-                    f"{folder}: {path.relative_to(folder)} lies more than one folder deep. If this is a folder of "
-                    "results, say where the page goes: --output FOLDER; else name the folder that the results lie in"
-                )
+        deep = None if apart else next((path for path in sorted(found) if _deep(path, folder)), None)
+        if deep is not None:
+            raise ConfigError(
+                f"{folder}: {deep.relative_to(folder)} lies more than one folder deep. If this is a folder of "
+                "results, say where the page goes: --output FOLDER; else name the folder that the results lie in"
+            )
     return sorted(executions), sorted(files)
 
 
-def _read(folder: Path, *, deepest: int | None) -> tuple[dict[str, ResultFile], dict[str, Path], list[tuple[str, str]]]:
+def _deep(path: Path, folder: Path) -> bool:
+    return len(path.relative_to(folder).parts) > _DEEPEST
+
+
+def _read(folder: Path, *, apart: bool) -> tuple[dict[str, ResultFile], dict[str, Path], list[tuple[str, str]]]:
     """Results by label, the folders of those that are folders, and label and reason of what cannot be used."""
     files: dict[str, ResultFile] = {}
     folders: dict[str, Path] = {}
     refused: list[tuple[str, str]] = []
     known: dict[str, str] = {}
-    executions, others = _lying(folder, deepest=deepest)
+    executions, others = _lying(folder, apart=apart)
     for path in [*executions, *others]:  # folders first: of the same results, they hold more
         label = path.relative_to(folder).as_posix()
         label = label if path.is_dir() or label.removesuffix(".json") in files else label.removesuffix(".json")

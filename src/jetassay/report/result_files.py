@@ -27,6 +27,9 @@ LEADERBOARD = ("probe", "zero-shot", "knn", "mlp-probe", "multiclass", "few-shot
 
 LEFT_OUT = "left_out"
 
+_BEGINNING = 4096
+"""Bytes of a file in which its kind stands."""
+
 _WRITE = "jetassay results SUITE --format json --output FILE"
 _AGAIN = f"write it again: {_WRITE}"
 _NEEDED = ("suite", "title", "provenance", "definitions", "counts", "columns", "shared", "scores")
@@ -124,6 +127,17 @@ def _check_version(path: Path, whole: Mapping[str, Any]) -> None:
         )
     if whole.get("kind") != KIND:
         raise ConfigError(f"{path}: cannot be read as results: no file of `jetassay results SUITE --format json`")
+
+
+def begins_as_results(path: Path) -> bool:
+    """Whether a file says in its first lines that it is one of results; no more of it is read."""
+    if not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            return f'"{KIND}"'.encode() in file.read(_BEGINNING)
+    except OSError:  # not ours to read, so not ours
+        return False
 
 
 def _parsed(path: Path, whole: Mapping[str, Any]) -> ResultFile:
