@@ -5,6 +5,7 @@ from pathlib import Path
 
 from jetassay.audit.suspicion import require_plausible
 from jetassay.auditing import audit_all, outcome_of, require_no_leak
+from jetassay.begun import note_begun
 from jetassay.bookkeeping import Clock, Identity, count_jets, provenance_of, track, warn_of_seen_jets
 from jetassay.errors import ConfigError
 from jetassay.layering import embed_layers, layered
@@ -70,8 +71,10 @@ def run_suite(suite: Suite, *, device: str = "cpu", reporter: Reporter) -> Suite
         identity = Identity.of(suite, dataset, backbones)
         with open_suite_run(suite=suite.name, suite_id=identity.suite_id, reporter=reporter) as opened:
             with clock("embeddings"):
+                begun = note_begun(suite, dataset, splits)
                 usable = embed_usable(suite, backbones, dataset, splits, reporter=reporter)
                 embedded, dataset, splits = usable.embedded, usable.dataset, usable.splits
+                begun = note_begun(suite, dataset, splits)
                 identity = Identity.of(suite, dataset, backbones)
                 layers, without_layers = embed_layers(suite, backbones, dataset, splits, reporter=reporter)
                 sound = {name: backbones[name] for name in embedded}
@@ -90,10 +93,15 @@ def run_suite(suite: Suite, *, device: str = "cpu", reporter: Reporter) -> Suite
                 show_jets(suite, scored, embedded, dataset, splits, reporter=reporter)
             with clock("throughput"):
                 scored.scores += measure_throughput(suite, sound, dataset, splits, reporter=reporter)
-            provenance = provenance_of(suite, dataset, sound, embedded, clock=clock, device=device)
-            frame = scored.frame(suite, dataset, backbones)
-            results = results_of(suite, scored, frame=frame, counts=count_jets(embedded, splits), provenance=provenance)
+            results = results_of(
+                suite,
+                scored,
+                frame=scored.frame(suite, dataset, backbones),
+                counts=count_jets(embedded, splits),
+                provenance=provenance_of(suite, dataset, sound, embedded, clock=clock, device=device),
+            )
             results.save()
+            begun.unlink(missing_ok=True)
             with clock("report"):
                 page = results.draw(reporter=reporter)
                 reporter.line(f"report: {page.path}")
@@ -104,8 +112,9 @@ def run_suite(suite: Suite, *, device: str = "cpu", reporter: Reporter) -> Suite
                 page = results.draw()  # now that each number has its run; figures are those from above
     reporter.line(clock.text())
     links = {"report": str(page.path), "scores": str(results.folder / "scores.csv"), **links}
-    problems = scored.problems + page.gaps + untracked
-    return SuiteOutcome(results=results, links=links, problems=problems, undefined=scored.undefined)
+    return SuiteOutcome(
+        results=results, links=links, problems=scored.problems + page.gaps + untracked, undefined=scored.undefined
+    )
 
 
 def export_embeddings(suite: Suite, backbone: str, *, output: Path, force: bool, reporter: Reporter) -> int:

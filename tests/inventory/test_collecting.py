@@ -54,6 +54,7 @@ def test_nothing_of_a_kept_run_goes_and_its_second_run_computes_nothing(used):
     written = times(cache)
     run_suite(suite, reporter=QUIET)
     assert times(cache) == written
+    assert not [*(cache.parent / "workspace" / "begun").iterdir()]  # its results say what was run
 
 
 def test_what_only_another_suite_needed_goes_and_no_more(used):

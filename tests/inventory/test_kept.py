@@ -102,8 +102,8 @@ def test_scores_that_lost_their_provenance_stop_everything(used, results):
 def test_a_suite_to_forget_that_is_not_there_is_an_error_that_names_those_that_are(used):
     result = CliRunner().invoke(app, ["gc", "--forget", "mien", "--min-age", "0", "--delete"])
     assert result.exit_code == 1
-    assert "no results of mien to forget" in result.stderr
-    assert result.stderr.rstrip().endswith("there are results of: mine")
+    assert "nothing of mien to forget" in result.stderr
+    assert result.stderr.rstrip().endswith("runs begun of: mine")
 
 
 @pytest.fixture

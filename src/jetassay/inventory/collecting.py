@@ -4,13 +4,14 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from jetassay.embeddings.datasets import default_store
 from jetassay.embeddings.store import DamagedShardError, outline
 from jetassay.errors import StoreError
 from jetassay.inventory.contents import audits, partials, shards
-from jetassay.inventory.kept import Kept, kept_results
+from jetassay.inventory.kept import Kept, forgotten_runs, kept_results
 from jetassay.inventory.planning import SuitePlan, plan_suite
 from jetassay.inventory.rendering import size_text
 from jetassay.inventory.verifying import range_free
@@ -20,6 +21,7 @@ from jetassay.suite import Suite
 from jetassay.whole_files import is_leftover
 
 _LEFT = "left by a process that was killed"
+_FORGOTTEN = "says that a run was begun, which is forgotten"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,29 +71,31 @@ def sort_cache(
     """Tell what kept runs need from what they do not; nothing is removed.
 
     keep:      suites that shall need nothing computed, whether they have results or not
-    forget:    suites whose results in the workspace do not count
-    min_age_h: hours since a file was written before it can go, so that a run under way loses nothing
+    forget:    suites whose results in the workspace do not count, nor that they were begun: that goes too
+    min_age_h: hours since a file was written before it can go, so that what writes no results loses nothing under way
 
     Raises `StoreError` where it cannot be told what a suite needs, `ConfigError` where there is nothing to forget.
     """
-    plans = _plans(keep, forget, reporter)
+    kept = _known(keep, forget, reporter)
+    plans = [each.plan for each in kept if each.plan is not None]
     store, archive = default_store().root, cache_folder() / "audits"
     linked = tuple(folder for folder in (store, archive) if folder.is_symlink())
     limit = time.time() - 3600 * min_age_h
     waste: list[Waste] = []
     needed = young = 0
-    for path, why in _reasons(plans, *(folder for folder in (store, archive) if folder not in linked)):
+    in_cache = _reasons(plans, *(folder for folder in (store, archive) if folder not in linked))
+    for path, why in chain(((path, _FORGOTTEN) for path in forgotten_runs(forget)), in_cache):
         status = _status(path)
         if status is None:
             continue
         if not why:
             needed += 1
-        elif status.st_mtime > limit and why != _LEFT:
+        elif status.st_mtime > limit and why not in (_LEFT, _FORGOTTEN):
             young += 1
         else:
             waste.append(Waste(path, status.st_size, why))
     return SortedCache(
-        kept_for=tuple(dict.fromkeys(plan.suite.name for plan in plans)),
+        kept_for=tuple(dict.fromkeys(each.label for each in kept)),
         waste=tuple(waste),
         needed=needed,
         young=young,
@@ -128,23 +132,18 @@ def remove(waste: Sequence[Waste]) -> None:
             raise StoreError(f"{each.path}: cannot be removed: {error.strerror}; the others before it are") from error
 
 
-def _plans(keep: Sequence[Suite], forget: Sequence[str], reporter: Reporter) -> list[SuitePlan]:
-    """The plans of all that is kept. Raises `StoreError` where one is not known in full."""
-    kept = kept_results(forget=forget, reporter=reporter)
+def _known(keep: Sequence[Suite], forget: Sequence[str], reporter: Reporter) -> list[Kept]:
+    """All that is kept, each with its plan. Raises `StoreError` where one is not known in full."""
+    kept = kept_results(forget=forget, begun=True, reporter=reporter)
     kept += [Kept(suite.name, plan_suite(suite, reporter=reporter)) for suite in keep]
-    plans, unknown = [], []
-    for each in kept:
-        if each.plan is not None and each.plan.known:
-            plans.append(each.plan)
-        else:
-            unknown.append(f"{each.name}: {each.why_unknown}")
+    unknown = [f"{each.label}: {each.why_unknown}" for each in kept if each.why_unknown]
     if unknown:
         told = "\n".join(unknown)
         raise StoreError(
             f"nothing is removed, for it cannot be told what these suites need:\n{told}\n"
             "Run them again, or leave their results out: --forget NAME"
         )
-    return plans
+    return kept
 
 
 def _unneeded_shard(path: Path, needed: set[str]) -> str:

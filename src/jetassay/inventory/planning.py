@@ -77,6 +77,11 @@ class SuitePlan:
         """Whether every unit is known and not estimated."""
         return all(part.known for part in self.parts)
 
+    @property
+    def known_so_far(self) -> bool:
+        """Whether every unit is known that a run which has not finished can have come to."""
+        return all(part.known or not part.reached for part in self.parts)
+
 
 def plan_suite(suite: Suite, *, set_aside: bool = False, taken: Taken | None = None, reporter: Reporter) -> SuitePlan:
     """The units of a suite in the order in which they would be computed.
