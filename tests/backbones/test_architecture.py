@@ -3,6 +3,7 @@
 import hashlib
 import pickle
 import sys
+from zipfile import ZipFile
 
 import pytest
 from typer.testing import CliRunner
@@ -224,6 +225,17 @@ def test_a_load_that_gives_no_backbone_is_an_error(write_card, importable):
 def test_a_module_that_is_not_there_is_an_error(write_card, name):
     with trusting(True), pytest.raises(ConfigError, match=f"No module named '{name.partition(':')[0]}'"):
         load_backbone(write_card(FLOOR.format(name)))
+
+
+def test_a_module_whose_file_cannot_be_read_is_an_error(write_card, importable):
+    with ZipFile(importable({"other.txt": ""}) / "packed.zip", "w") as packed:
+        packed.writestr("in_archive.py", NETWORK)
+    sys.path.insert(0, packed.filename)
+    try:
+        with trusting(True), pytest.raises(ConfigError, match=r"mine: .*packed\.zip/in_archive\.py cannot be read"):
+            load_backbone(write_card(FLOOR.format("in_archive:build")))
+    finally:
+        sys.path.remove(packed.filename)
 
 
 @pytest.mark.parametrize("name", [".os:system", "os.:system", "os..path:join", "1os:system", "os:1", "os:system:x"])

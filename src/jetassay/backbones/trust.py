@@ -88,7 +88,10 @@ def run_module(name: str, *, owner: str, reporter: Reporter) -> ModuleType:
     module, it is one of Python itself, or it fails.
     """
     files = module_files(name, owner=owner)
-    digests = dict.fromkeys(hashlib.sha256(path.read_bytes()).hexdigest() for path in files)
+    try:
+        digests = dict.fromkeys(hashlib.sha256(path.read_bytes()).hexdigest() for path in files)
+    except OSError as error:
+        raise ConfigError(f"{owner}: {error.filename} cannot be read: {error.strerror}") from error
     if not digests.keys() <= _imported:
         _require_consent(digests, f"module {name} ({files[-1]})", owner)
         _warn(f"module {name} ({files[-1]})", owner, reporter)
@@ -125,7 +128,7 @@ def module_files(name: str, *, owner: str) -> list[Path]:
 def _find(name: str) -> ModuleSpec | None:
     """Where a module outside of any package lies."""
     for finder in sys.meta_path:
-        spec = finder.find_spec(name, None, None)
+        spec = finder.find_spec(name, None, None) if hasattr(finder, "find_spec") else None
         if spec is not None:
             return spec
     return None
