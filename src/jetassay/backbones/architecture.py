@@ -62,7 +62,7 @@ def _imported(module: str, function: str, *, owner: str, reporter: Reporter) -> 
                 f"{owner}: '{module}:{function}' is no architecture of jetassay; those are {_WHERE}NAME:build"
             )
     elif package not in plugin_packages():
-        return run_module(module, owner=owner, reporter=reporter)
+        return run_module(module, what=f"architecture '{module}:{function}'", owner=owner, reporter=reporter)
     try:
         return import_module(module)
     except (Exception, SystemExit) as error:  # a plug-in may fail in any way

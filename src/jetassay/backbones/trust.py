@@ -79,10 +79,12 @@ def run_file(path: Path, *, owner: str, reporter: Reporter, sha256: str | None =
     return _modules[digest]
 
 
-def run_module(name: str, *, owner: str, reporter: Reporter) -> ModuleType:
+def run_module(name: str, *, what: str, owner: str, reporter: Reporter) -> ModuleType:
     """The module of that name, imported: the user's consent is asked for its file and those of packages around it.
 
-    Without it nothing of them runs. What they import runs too, and is not asked for.
+    what: that the owner asks for, as people are told
+
+    Without consent nothing of them runs. What they import runs too, and is not asked for.
 
     Raises `TrustError` without the user's consent or outside the main process, `ConfigError` where there is no such
     module, it is one of Python itself, or it fails.
@@ -93,8 +95,8 @@ def run_module(name: str, *, owner: str, reporter: Reporter) -> ModuleType:
     except OSError as error:
         raise ConfigError(f"{owner}: {error.filename} cannot be read: {error.strerror}") from error
     if not digests.keys() <= _imported:
-        _require_consent(digests, f"module {name} ({files[-1]})", owner)
-        _warn(f"module {name} ({files[-1]})", owner, reporter)
+        _require_consent(digests, f"{what} ({files[-1]})", owner)
+        _warn(f"{what} ({files[-1]})", owner, reporter)
     try:
         module = import_module(name)
     except (Exception, SystemExit) as error:  # foreign code may fail in any way
