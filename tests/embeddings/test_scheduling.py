@@ -117,7 +117,7 @@ def test_workers_run_the_architecture_of_ones_own_that_the_user_lets_run_here(
     assert np.array_equal(here[0].load().embedding, there[0].load().embedding)
     monkeypatch.setattr(driver, "trusted_files", frozenset)
     crew.client().run(_forget)
-    with pytest.raises(TrustError, match=r"own: module own_sums .*was not run"):
+    with pytest.raises(TrustError, match=r"own: architecture 'own_sums:build' .*was not run"):
         on_crew(planned(backbone, store="without consent"))
 
 
