@@ -1,14 +1,18 @@
 """Credentials are found in no message, no progress line, no plan, no provenance and no tracked run."""
 
+import ast
 import io
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from jetassay import cli
 from jetassay.errors import ConfigError, FetchError, JetAssayError, TrackingError, UnknownNameError
 from jetassay.fetching.connection import AnswerError
 from jetassay.fetching.plan import by_hand, describe, plan_weights
@@ -16,9 +20,16 @@ from jetassay.fetching.remote import RemoteFile
 from jetassay.jets.catalogue import Source
 from jetassay.masking import has_secret, mask, mask_values
 from jetassay.progress import Reporter
+from jetassay.report.content import Fold, Section, Text
+from jetassay.report.page import document
+from jetassay.report.results import Results
+from jetassay.tasks.score import COLUMNS, typed
+from jetassay.tracking import outbox
 from jetassay.tracking.provenance import collect_provenance
+from jetassay.tracking.record import SuiteRecord
 from jetassay.tracking.store import resolve_store
 
+ROOT = Path(__file__).parent.parent
 WORD = "hunter2-9fL"  # the password of every test here
 ADDRESSES = {
     f"https://me:{WORD}@host/p": "https://***@host/p",
@@ -32,7 +43,41 @@ ADDRESSES = {
     f"https://blob/p?sv=1&sig={WORD}": "https://blob/p?sv=1&sig=***",
     f"host=db user=me password={WORD} dbname=x": "host=db user=me password=*** dbname=x",
     f"AWS_SECRET_ACCESS_KEY={WORD}": "AWS_SECRET_ACCESS_KEY=***",
-    f"Authorization: Bearer {WORD}": "Authorization: Bearer ***",
+    f"password: {WORD} and api_key = {WORD}": "password: *** and api_key = ***",
+    f'{{"password": "{WORD}", "n": 1}}': '{"password": "***", "n": 1}',
+    f"{{'token': '{WORD}'}}": "{'token': '***'}",
+    rf"{{\"password\": \"{WORD} {WORD}\"}}": r"{\"password\": \"***\"}",  # JSON in JSON
+    f'password = "two {WORD}, words" and more': 'password = "***" and more',
+    f"password='it\\'s {WORD}' n=1": "password='***' n=1",
+    f"f(password=a,{WORD}, n=1)": "f(password=***, n=1)",
+    f"{{password: {WORD}}}": "{password: ***}",
+    f"password={WORD}&grant={WORD}": "password=***",
+    f"secret = {WORD}": "secret = ***",
+    f"--password {WORD} --n 3": "--password *** --n 3",
+    f"--hub-token '{WORD} {WORD}'": "--hub-token '***'",
+    f"pwd={WORD}": "pwd=***",
+    f"PGPASSWORD={WORD}": "PGPASSWORD=***",
+    f"AccountKey={WORD};EndpointSuffix=core": "AccountKey=***;EndpointSuffix=core",
+    f"X-Api-Key: {WORD}": "X-Api-Key: ***",
+    f"clientSecret={WORD}": "clientSecret=***",
+    f"MLFLOW_TRACKING_TOKEN: {WORD}.": "MLFLOW_TRACKING_TOKEN: ***.",
+    f"Bearer {WORD}": "Bearer ***",
+    "Basic aHVudGVyMi05Zkw=": "Basic ***",
+    f"https://h/p?code={WORD}&n=1": "https://h/p?code=***&n=1",
+    f"https://h/p?n=1&jwt={WORD}": "https://h/p?n=1&jwt=***",
+    f"https%3A%2F%2Fme%3A{WORD}%40h%2Fp": "https%3A%2F%2F***%40h%2Fp",
+    f"https%253A%252F%252Fme%253A{WORD}%2540h": "https%253A%252F%252F***%2540h",
+    f"?next=https%3A%2F%2Fh%3Ftoken%3D{WORD}%26n%3D1": "?next=https%3A%2F%2Fh%3Ftoken%3D***%26n%3D1",
+    f"ghp_{WORD.replace('-', '')}{WORD.replace('-', '')}": "***",
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3.4Pc-mq_9": "***",
+    f"-----BEGIN RSA PRIVATE KEY-----\n{WORD}\n-----END RSA PRIVATE KEY-----": "***",
+}
+HEADERS = {  # whose values may hold anything, up to the end of the line
+    f"Authorization: Bearer {WORD}": "Authorization: ***",
+    f"HTTP_AUTHORIZATION: Basic {WORD}": "HTTP_AUTHORIZATION: ***",
+    f'Cookie: a={WORD}; b="{WORD}"': "Cookie: ***",
+    f'curl -H "Proxy-Authorization: Digest user="me", response="{WORD}""': 'curl -H "Proxy-Authorization: ***',
+    f"{{'Authorization': 'Bearer {WORD}', 'Accept': '*'}}": "{'Authorization': '***', 'Accept': '*'}",
 }
 HARMLESS = (
     "part-mini@fc is at https://host:8080/#/experiments/1?order=auc@Hbb",
@@ -40,6 +85,10 @@ HARMLESS = (
     "http://[::1]:5000/x@y",
     "http://host:5000/#/experiments/1/runs?workflowType=x&viewStateShareKey=jetassay-default",
     "key=7 tokens of the class token, sig=0.3, auth none",
+    "the token: a class token, n_tokens=128, class_token=learned, cls_token: mean",
+    "key: value, the secret: look at pairs, credentials: those of the environment, code = 3",
+    "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD in the environment",
+    "Basic observables, bearer tokens, first pass = 2, session: 3",
     "models/part-mini@all-layers/card.toml: weights.sha256=00ff",
 )
 
@@ -48,6 +97,11 @@ HARMLESS = (
 def test_a_secret_is_masked_wherever_text_carries_one(address):
     assert mask(f"no answer of {address} yet") == f"no answer of {ADDRESSES[address]} yet"
     assert has_secret(address)
+
+
+@pytest.mark.parametrize("header", HEADERS)
+def test_a_header_that_lets_somebody_in_is_masked_as_a_whole(header):
+    assert mask(f"sent {header}\nno answer") == f"sent {HEADERS[header]}\nno answer"
 
 
 @pytest.mark.parametrize("text", HARMLESS)
@@ -77,6 +131,31 @@ def test_texts_under_the_name_of_a_secret_are_masked_as_a_whole_and_numbers_are_
         "tasks": {"mine": {"api_token": "***", "n_tokens": 128, "url": "https://***@h"}},
         "seeds": (1, 2),
     }
+
+
+@pytest.mark.parametrize("address", [*ADDRESSES, *HEADERS])
+def test_masking_what_is_masked_changes_nothing(address):
+    assert mask(mask(address)) == mask(address)
+
+
+@pytest.mark.parametrize("pattern", ["models/*/card.toml", "suites/*.toml", "src/**/*.toml", "src/**/*.csv"])
+def test_cards_suites_and_published_numbers_are_untouched(pattern):
+    texts = {path.name: path.read_text(encoding="utf-8") for path in ROOT.glob(pattern)}
+    assert texts
+    assert [name for name, text in texts.items() if has_secret(text)] == []
+
+
+def test_nothing_that_jetassay_itself_says_is_masked():
+    """Protocols of tasks, titles, definitions, messages: every text in the code."""
+    texts = [
+        node.value
+        for path in (ROOT / "src").rglob("*.py")
+        if path.name != "masking.py"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    assert len(texts) > 9000
+    assert [text for text in texts if has_secret(text)] == []
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
@@ -114,6 +193,7 @@ def test_provenance_has_no_secret_of_what_was_asked_for():
         f"postgresql://me:{WORD}@127.0.0.1:9/mlflow",
         f"postgresql://me:a/{WORD}@127.0.0.1:9/mlflow",
         f"ftp://me:{WORD}@host/x",
+        f"databricks://me:{WORD}@host",
         f"http://127.0.0.1:9/?token={WORD}",
         f"http://me:{WORD}@[bad/",
         f"http://me:{WORD}@host:port/",
@@ -126,7 +206,7 @@ def test_a_tracking_store_that_cannot_be_used_is_named_without_its_password(monk
         resolve_store().check()
     told = f"{caught.value}"
     assert WORD not in told
-    assert "***" in told or "127.0.0.1:9" in told
+    assert "***" in told or "127.0.0.1:9" in told or "Databricks" in told
 
 
 def test_a_store_is_shown_without_user_and_password(monkeypatch):
@@ -195,3 +275,59 @@ def test_what_is_sent_to_mlflow_has_no_secret(monkeypatch):
     tracking.create_run("run", {"api_key": WORD})
     assert len(sent) == 2
     assert all(WORD not in each and "***" in each for each in sent)
+
+
+def scores():
+    """None of them."""
+    return typed(pd.DataFrame(columns=list(COLUMNS)))
+
+
+SECRET = f"password: {WORD} and api_key = {WORD}"
+
+
+def test_no_page_no_file_and_no_text_of_results_has_a_secret_of_a_suite_or_a_task(tmp_path, monkeypatch):
+    monkeypatch.setenv("JETASSAY_WORKSPACE", str(tmp_path))
+    results = Results(
+        suite="mine", title=SECRET, frame=scores(), counts=pd.DataFrame({"jets": [1]}), protocol=SECRET,
+        provenance={"parameters": {"hub_token": WORD, "note": [SECRET]}}, unranked={},
+    )  # fmt: skip
+    results.save()
+    written = [path.read_text() for path in tmp_path.rglob("*") if path.suffix in {".txt", ".json", ".csv"}]
+    assert len(written) >= 3
+    page = document([Section(SECRET, (Text(SECRET), Fold(SECRET, ())))], title=SECRET, lead=SECRET)
+    told = "".join([*written, page, results.as_file().text(), repr(results.content)])
+    assert "password: ***" in told
+    assert WORD not in told
+
+
+def test_an_answer_and_an_error_that_nobody_has_foreseen_show_no_secret(monkeypatch, capsys):
+    cli.answer(SECRET)
+    monkeypatch.setattr(cli, "app", lambda: {}[SECRET])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    said = capsys.readouterr()
+    assert caught.value.code == 1
+    assert "KeyError" in said.err
+    assert said.out == "password: *** and api_key = ***\n"
+    assert WORD not in said.err
+
+
+def test_commands_print_through_nothing_but_answer():
+    folder = ROOT / "src" / "jetassay" / "cli"
+    calls = [
+        (path.name, node.lineno)
+        for path in folder.glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) in {"print", "echo"}
+    ]
+    assert {name for name, _ in calls} == {"app.py"}
+    assert len(calls) == 2  # `answer` itself, and what Ctrl-C says
+
+
+def test_what_waits_for_a_server_has_no_secret(tmp_path):
+    record = SuiteRecord(
+        suite="mine", suite_id="1", series="mine", series_id="1", frame=scores(), backbones=(), description=SECRET,
+        provenance={"folder": Path(f"https:/me:{WORD}@h"), "note": SECRET},
+    )  # fmt: skip
+    outbox._write(tmp_path, record, "1")
+    assert WORD not in (tmp_path / outbox.RECORD).read_text()

@@ -5,8 +5,7 @@ import sys
 import traceback
 
 from jetassay.cli import auditing, comparing, keeping, measuring, supplying, tracking  # each registers its commands
-from jetassay.cli.app import app
-from jetassay.masking import mask
+from jetassay.cli.app import answer, app
 
 TRACEBACK_VARIABLE = "JETASSAY_TRACEBACK"
 """Environment variable that, if set, has an error that nobody expected printed with its traceback."""
@@ -24,10 +23,10 @@ def main() -> None:
         app()
     except Exception as error:  # noqa: BLE001 - it may be anything; it ends here, and is told
         if os.environ.get(TRACEBACK_VARIABLE):
-            print(mask(traceback.format_exc()), end="", file=sys.stderr)
+            answer(traceback.format_exc(), end="", file=sys.stderr)
         else:
-            said = mask(" ".join(f"{type(error).__name__}: {error}".split()))
-            print(
+            said = " ".join(f"{type(error).__name__}: {error}".split())
+            answer(
                 f"error: unexpected {said} (a fault of jetassay or of what it uses; {TRACEBACK_VARIABLE}=1 in front of "
                 "the same command shows where)",
                 file=sys.stderr,

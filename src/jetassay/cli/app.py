@@ -4,11 +4,12 @@ import functools
 import shutil
 import sys
 from collections.abc import Callable
-from typing import Annotated, ParamSpec
+from typing import Annotated, ParamSpec, TextIO
 
 import typer
 
 from jetassay.errors import JetAssayError
+from jetassay.masking import mask
 
 P = ParamSpec("P")
 
@@ -49,7 +50,7 @@ def command(example: str, *, name: str | None = None) -> Callable[[Callable[P, N
             try:
                 function(*args, **kwargs)
             except JetAssayError as error:
-                print(f"error: {error}", file=sys.stderr)
+                answer(f"error: {error}", file=sys.stderr)
                 raise typer.Exit(130 if isinstance(error.__cause__, KeyboardInterrupt) else 1) from error
             except KeyboardInterrupt as error:
                 print(
@@ -61,6 +62,11 @@ def command(example: str, *, name: str | None = None) -> Callable[[Callable[P, N
         return app.command(name, epilog=f"Example: {example}")(guarded)
 
     return register
+
+
+def answer(text: object, *, end: str = "\n", file: TextIO | None = None) -> None:
+    """Print what a command has found, without credentials."""
+    print(mask(str(text)), end=end, file=file)
 
 
 def width() -> int:

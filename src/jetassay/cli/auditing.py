@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from jetassay.cli.app import Device, Quiet, TrustCode, command, width
+from jetassay.cli.app import Device, Quiet, TrustCode, answer, command, width
 from jetassay.progress import Reporter
 
 
@@ -45,6 +45,6 @@ def audit(
     chosen = audit_suite(card, depth=depth.value, jets=jets).on(dataset=dataset, folder=data, limit=limit)
     with trusting(trust_code):
         findings = audit_one(chosen, device=device, reporter=Reporter(quiet=quiet))
-    print(findings.csv().rstrip() if format is AuditFormat.CSV else findings.table(width=width()))
+    answer(findings.csv().rstrip() if format is AuditFormat.CSV else findings.table(width=width()))
     if findings.failures:
         raise typer.Exit(1)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from jetassay.cli.app import Force, command, width
+from jetassay.cli.app import Force, answer, command, width
 
 
 class ComparedFormat(StrEnum):
@@ -40,8 +40,8 @@ def compare(
         results, tasks=task or (), metrics=metric or (), format=format.value, whole=whole, width=width()
     )
     if output is None:
-        print(text)
+        answer(text)
         return
     with whole_file(output) as path:
         path.write_text(text + "\n", encoding="utf-8")
-    print(output)
+    answer(output)

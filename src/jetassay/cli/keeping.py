@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from jetassay.cli.app import Quiet, TrustCode, command, width
+from jetassay.cli.app import Quiet, TrustCode, answer, command, width
 from jetassay.progress import Reporter
 
 Keep = Annotated[
@@ -48,7 +48,7 @@ def plan(
     with trusting(trust_code):
         reporter = Reporter(quiet=quiet)
         planned = plan_suite(chosen, set_aside=True, taken=last_taken(chosen), reporter=reporter)
-    print(render_plan(planned, look_up_all(planned), format=format.value, width=width(), workers=workers))
+    answer(render_plan(planned, look_up_all(planned), format=format.value, width=width(), workers=workers))
 
 
 @command("jetassay verify")
@@ -59,7 +59,7 @@ def verify(trust_code: TrustCode = False, quiet: Quiet = False) -> None:
 
     with trusting(trust_code):
         found = run_verification(reporter=Reporter(quiet=quiet))
-    print(found.text())
+    answer(found.text())
     if found.damaged:
         raise typer.Exit(1)
 
@@ -91,4 +91,4 @@ def gc(
                 "Set JETASSAY_WORKSPACE, or say --everything"
             )
         remove(found.waste)
-    print(found.text(deleted=delete))
+    answer(found.text(deleted=delete))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from jetassay.cli.app import Device, Force, Quiet, Scheduler, TrustCode, Workers, command, width
+from jetassay.cli.app import Device, Force, Quiet, Scheduler, TrustCode, Workers, answer, command, width
 from jetassay.errors import ConfigError
 from jetassay.progress import Reporter
 
@@ -73,7 +73,7 @@ def run(
     count = chosen.threads if workers is None and scheduler == PROCESSES else workers
     with trusting(trust_code), scheduled(scheduler, workers=count, device=device, reporter=reporter):
         result = run_suite(chosen, device=own_device(scheduler, device), reporter=reporter)
-    print(result.summary(width=width()))
+    answer(result.summary(width=width()))
     if result.problems:
         raise typer.Exit(1)
 
@@ -83,7 +83,7 @@ def list_(what: Annotated[Listing, typer.Argument(help="What to list.")]) -> Non
     """List what there is. What cannot be loaded is shown as broken, with its reason."""
     from jetassay.listing import listing
 
-    print(listing(what.value, width=width() if sys.stdout.isatty() else None))
+    answer(listing(what.value, width=width() if sys.stdout.isatty() else None))
 
 
 @command("jetassay simulate --classes Hbb,QCD --jets 2000 --seed 7 --output jets/")
@@ -108,7 +108,7 @@ def simulate(
     chosen = CLASS_NAMES if classes == "all" else tuple(name.strip() for name in classes.split(","))
     recipe = Recipe(classes=chosen, jets=jets, files=files, seed=seed, mode=mode.value)
     written = run_simulation(recipe, output=output, workers=workers, reporter=Reporter(quiet=quiet), force=force)
-    print("\n".join(str(path) for path in written))
+    answer("\n".join(str(path) for path in written))
 
 
 @command("jetassay embed part-mini Hbb_000.root --output hbb.parquet --scores")
@@ -148,7 +148,7 @@ def embed(
             reporter=reporter,
             force=force,
         )
-    print(f"{output}: {rows} jets")
+    answer(f"{output}: {rows} jets")
 
 
 @command("jetassay results default --format csv > scores.csv")
@@ -162,7 +162,7 @@ def results(
     from jetassay.report.results import render_results
 
     text = render_results(suite, format=format.value, output=output, width=width(), slim=slim)
-    print(text)
+    answer(text)
 
 
 @command("jetassay reference --dataset jetclass --metric rejection")
@@ -174,7 +174,7 @@ def reference(
     """Print published numbers. With survivors and intervals where they can be counted, and where they were read."""
     from jetassay.report.reference import render_reference
 
-    print(render_reference(dataset=dataset, metric=metric, format=format.value, width=width()))
+    answer(render_reference(dataset=dataset, metric=metric, format=format.value, width=width()))
 
 
 @command("jetassay export default part-mini --output part_mini.csv")
@@ -199,7 +199,7 @@ def export(
     chosen = find_suite(suite).on(dataset=dataset, folder=data)
     with trusting(trust_code):
         rows = export_embeddings(chosen, backbone, output=output, force=force, reporter=Reporter(quiet=quiet))
-    print(f"{output}: {rows} jets")
+    answer(f"{output}: {rows} jets")
 
 
 @command("jetassay report shared/")
@@ -223,7 +223,7 @@ def report(
     from jetassay.report.drawing import draw_report
 
     reporter = Reporter(quiet=quiet)
-    print(draw_report(what, output=output, reference=reference, paper=paper, style=style, reporter=reporter))
+    answer(draw_report(what, output=output, reference=reference, paper=paper, style=style, reporter=reporter))
 
 
 @command("jetassay ui --port 5000")
@@ -254,20 +254,20 @@ def throughput(
     if keep:
         from jetassay.baselines import keep_baseline
 
-        print(keep_baseline())
+        answer(keep_baseline())
     elif compare:
         from jetassay.baselines import compare_runs
         from jetassay.slower import enforce_speed
 
         text, changes, limit = compare_runs(baseline=baseline)
-        print(text)
+        answer(text)
         enforce_speed(changes, limit=limit)
     else:
         from jetassay.gates import enforce
         from jetassay.throughput import run_benchmarks
 
         text, judgement = run_benchmarks(reporter=Reporter(quiet=quiet), gates_only=gates)
-        print(text)
+        answer(text)
         if gates:
             enforce(judgement)
 
@@ -281,4 +281,4 @@ def train_mini(
     from jetassay.training.mini import train_mini as run_training
 
     for path in run_training(names or None, reporter=Reporter(quiet=quiet)):
-        print(path)
+        answer(path)

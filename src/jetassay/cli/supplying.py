@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from jetassay.cli.app import Force, Quiet, TrustCode, command, width
+from jetassay.cli.app import Force, Quiet, TrustCode, answer, command, width
 from jetassay.progress import Reporter
 
 
@@ -38,7 +38,7 @@ def fetch(
     from jetassay.fetching.plan import describe
 
     plan = plan_fetch(name, source=source, output=output, pattern=files)
-    print(describe(plan) if dry_run else carry_out(plan, reporter=Reporter(quiet=quiet)))
+    answer(describe(plan) if dry_run else carry_out(plan, reporter=Reporter(quiet=quiet)))
 
 
 @command("jetassay doctor")
@@ -47,7 +47,7 @@ def doctor() -> None:
     from jetassay.doctor import examine
 
     found = examine()
-    print(found.table(width=width()))
+    answer(found.table(width=width()))
     if found.problems:
         raise typer.Exit(1)
 
@@ -62,7 +62,7 @@ def card(
     from jetassay.backbones.catalogue import backbone_cards
     from jetassay.report.card_page import card_page
 
-    print(card_page(backbone_cards()[name], output=output, force=force))
+    answer(card_page(backbone_cards()[name], output=output, force=force))
 
 
 @command("jetassay inspect HToBB_120.root")
@@ -81,10 +81,10 @@ def inspect(
     from jetassay.jets.suggesting import suggest_card as suggest
 
     if suggest_card:
-        print(suggest(file), end="")
+        answer(suggest(file), end="")
         return
     found = inspect_file(file, schema=find_schema(schema) if schema else None)
-    print(render(found))
+    answer(render(found))
     if found.problems:
         raise typer.Exit(1)
 
@@ -105,7 +105,7 @@ def convert(
     known = find_schema(schema) if schema else None
     reporter = Reporter(quiet=quiet)
     for done in convert_files(files, schema=known, to=to.value, output=output, force=force, reporter=reporter):
-        print(done)
+        answer(done)
 
 
 @command(
@@ -145,5 +145,5 @@ def add_weaver(
     )
     with trusting(trust_code):
         folder = adding.add_weaver(model, output=output, reporter=Reporter(quiet=quiet))
-    print(f"{folder / 'card.toml'}")
-    print(f"it is found where JETASSAY_MODELS names {folder.parent.resolve()}")
+    answer(f"{folder / 'card.toml'}")
+    answer(f"it is found where JETASSAY_MODELS names {folder.parent.resolve()}")

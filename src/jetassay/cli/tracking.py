@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from jetassay.cli.app import Quiet, TrustCode, command
+from jetassay.cli.app import Quiet, TrustCode, answer, command
 from jetassay.progress import Reporter
 
 
@@ -26,7 +26,7 @@ def register(
     with trusting(trust_code):
         backbone = load_backbone(find_card(backbone_cards(), card))
     found = run_registration(backbone, name=name, schema=schema, reporter=Reporter(quiet=quiet))
-    print(f"{found.uri} {'registered' if found.is_new else 'is registered already'} in {found.store}")
+    answer(f"{found.uri} {'registered' if found.is_new else 'is registered already'} in {found.store}")
 
 
 @command("jetassay sync")
@@ -36,6 +36,6 @@ def sync(quiet: Quiet = False) -> None:
 
     problems = run_sync(reporter=Reporter(quiet=quiet))
     for each in problems:
-        print(f"error: {each}", file=sys.stderr)
+        answer(f"error: {each}", file=sys.stderr)
     if problems:
         raise typer.Exit(1)

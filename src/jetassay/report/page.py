@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from jetassay.errors import JetAssayError
+from jetassay.masking import mask
 from jetassay.progress import Reporter
 from jetassay.report.content import FAIL, Block, Content, Figure, Fold, Pointed, Row, Section, Table, Text
 from jetassay.report.gaps import Gap, Page, draw_all
@@ -65,16 +66,21 @@ def document(
 ) -> str:
     """The whole page as text: title, a line below it, contents, sections. figures: name -> PNG, or why not."""
     parts = [
-        f"<h1>{html.escape(title)}</h1><p class=note>{html.escape(lead)}</p>",
+        f"<h1>{_shown(title)}</h1><p class=note>{_shown(lead)}</p>",
         _contents(shown),
         *(_section(each, figures or {}, protocol) for each in shown),
     ]
     return (
         f"<!doctype html><html lang=en><head><meta charset=utf-8>"
-        f'<meta http-equiv=Content-Security-Policy content="{_policy()}"><title>{html.escape(title)}</title>'
+        f'<meta http-equiv=Content-Security-Policy content="{_policy()}"><title>{_shown(title)}</title>'
         f'<meta name=viewport content="width=device-width"><link rel=icon href="data:,">'
         f"<style>{_STYLE}</style><script>{_SCRIPT}</script></head><body>{_FILTER}{''.join(parts)}</body></html>"
     )
+
+
+def _shown(text: str) -> str:
+    """Text as the page shows it."""
+    return html.escape(mask(text))
 
 
 def _policy() -> str:
@@ -106,7 +112,7 @@ def _headline(provenance: Mapping[str, Any]) -> str:
 
 
 def _contents(shown: Sequence[Section]) -> str:
-    items = "".join(f'<li><a href="#{_anchor(each.title)}">{html.escape(each.title)}</a></li>' for each in shown)
+    items = "".join(f'<li><a href="#{_anchor(each.title)}">{_shown(each.title)}</a></li>' for each in shown)
     return f"<nav><ul>{items}</ul></nav>"
 
 
@@ -116,16 +122,16 @@ def _anchor(text: str) -> str:
 
 def _section(section: Section, drawn: Mapping[str, Picture | Gap], protocol: str) -> str:
     anchors = {words: anchor_of(words, protocol) for words in section.definitions}
-    links = [f'<a href="#{anchor}">{html.escape(words)}</a>' for words, anchor in anchors.items() if anchor]
+    links = [f'<a href="#{anchor}">{_shown(words)}</a>' for words, anchor in anchors.items() if anchor]
     defined = f"<p class=note>Defined below: {', '.join(links)}.</p>" if links else ""
     body = "".join(_block(each, drawn) for each in section.blocks)
-    return f'<section><h2 id="{_anchor(section.title)}">{html.escape(section.title)}</h2>{defined}{body}</section>'
+    return f'<section><h2 id="{_anchor(section.title)}">{_shown(section.title)}</h2>{defined}{body}</section>'
 
 
 def _block(block: Block, drawn: Mapping[str, Picture | Gap]) -> str:
     if isinstance(block, Text):
         anchor = f" id={block.anchor}" if block.anchor else ""
-        return f"<p class={block.kind}{anchor}>{html.escape(block.text)}</p>"
+        return f"<p class={block.kind}{anchor}>{_shown(block.text)}</p>"
     if isinstance(block, Table):
         return _table(block)
     if isinstance(block, Fold):
@@ -138,42 +144,42 @@ def _block(block: Block, drawn: Mapping[str, Picture | Gap]) -> str:
 
 
 def _table(table: Table) -> str:
-    head = "".join(f"<th scope=col>{html.escape(str(name))}</th>" for name in [table.corner, *table.cells.columns])
+    head = "".join(f"<th scope=col>{_shown(str(name))}</th>" for name in [table.corner, *table.cells.columns])
     bodies, above = ["<tbody>"], ""
     for name, row in zip(table.cells.index, table.cells.to_numpy(), strict=True):
         group = table.groups.get(name, "")
         if group != above:  # a body for each group: sorting leaves rows under their heading
             opened = "" if len(bodies) == 1 else "</tbody><tbody>"
-            bodies.append(f"{opened}<tr class=group><td colspan={1 + len(row)}>{html.escape(group)}</td></tr>")
+            bodies.append(f"{opened}<tr class=group><td colspan={1 + len(row)}>{_shown(group)}</td></tr>")
             above = group
         anchor = f" id={table.anchors[name]}" if name in table.anchors else ""
         first = _link(str(name), table.links[name]) if name in table.links else _cell(str(name))
         bodies.append(f"<tr{anchor}>{first}{''.join(_cell(str(cell)) for cell in row)}</tr>")
-    caption = f"<caption>{html.escape(table.title)}</caption>" if table.title and not table.folded else ""
+    caption = f"<caption>{_shown(table.title)}</caption>" if table.title and not table.folded else ""
     inside = f"{caption}<thead><tr>{head}</tr></thead>{''.join(bodies)}</tbody>"
     body = f'<div class="scroll {table.kind}"><table>{inside}</table></div>'
     return _folded(table.title, body) if table.folded else body
 
 
 def _folded(title: str, body: str) -> str:
-    return f"<details><summary>{html.escape(title)}</summary>{body}</details>"
+    return f"<details><summary>{_shown(title)}</summary>{body}</details>"
 
 
 def _link(text: str, anchor: str) -> str:
-    return f'<td><a href="#{anchor}">{html.escape(text)}</a></td>'
+    return f'<td><a href="#{anchor}">{_shown(text)}</a></td>'
 
 
 def _cell(text: str) -> str:
-    return f"<td class=failure>{html.escape(text)}</td>" if text.startswith(FAIL) else f"<td>{html.escape(text)}</td>"
+    return f"<td class=failure>{_shown(text)}</td>" if text.startswith(FAIL) else f"<td>{_shown(text)}</td>"
 
 
 def _figure(figure: Figure, drawn: Picture | Gap) -> str:
     if isinstance(drawn, Gap):
-        return f"<p class=failure>{html.escape(str(drawn))}</p>"
+        return f"<p class=failure>{_shown(str(drawn))}</p>"
     data = base64.b64encode(drawn.png).decode()
     width = round(int.from_bytes(drawn.png[16:20], "big") * _CSS_DPI / DPI)  # a PNG's width stands in its header
-    caption = f"<figcaption>{html.escape(figure.caption)}</figcaption>" if figure.caption else ""
-    alt = html.escape(figure.caption or figure.name.replace("_", " "))
+    caption = f"<figcaption>{_shown(figure.caption)}</figcaption>" if figure.caption else ""
+    alt = _shown(figure.caption or figure.name.replace("_", " "))
     points = f' data-points="{html.escape(drawn.points)}"' if drawn.points else ""
     scale = " class=scale" if drawn.scale else ""
     return (

@@ -13,6 +13,7 @@ import pandas as pd
 
 from jetassay.backbones.catalogue import backbone_cards
 from jetassay.errors import ConfigError
+from jetassay.masking import mask_values
 from jetassay.places import workspace
 from jetassay.progress import Reporter
 from jetassay.report.content import Content
@@ -74,6 +75,11 @@ class Results:
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     jet_tables: Mapping[str, JetRows] = field(default_factory=dict)
     unranked: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Texts of a suite and its tasks, before any of them is written, drawn, kept for later or sent."""
+        for name in ("title", "protocol", "provenance", "unranked"):
+            object.__setattr__(self, name, mask_values(getattr(self, name)))
 
     @property
     def folder(self) -> Path:

@@ -17,6 +17,7 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from jetassay.errors import TrackingError
+from jetassay.masking import masked_json
 from jetassay.places import workspace
 from jetassay.progress import Reporter
 from jetassay.tasks.score import typed
@@ -100,7 +101,7 @@ def _write(entry: Path, record: SuiteRecord, run_id: str) -> None:
         ],
     }
     with whole_file(entry / RECORD) as path:
-        path.write_text(json.dumps(about, indent=1, default=str) + "\n", encoding="utf-8")
+        path.write_text(masked_json(about), encoding="utf-8")
 
 
 def send(*, reporter: Reporter) -> Sent:

@@ -12,8 +12,16 @@ from typing import TYPE_CHECKING, Any
 from jetassay import __version__
 from jetassay.errors import TrackingError
 from jetassay.jets.catalogue import find_schema
+from jetassay.masking import mask
 from jetassay.progress import Reporter
-from jetassay.tracking.engine import LoggedModelStatus, MlflowException, Tracking, open_tracking, told_plainly
+from jetassay.tracking.engine import (
+    LoggedModelStatus,
+    MlflowException,
+    Tracking,
+    open_tracking,
+    short_values,
+    told_plainly,
+)
 from jetassay.tracking.lifecycle import closing, identity_tags
 from jetassay.tracking.portable import write_portable
 from jetassay.tracking.provenance import git_facts, machine_facts, version_facts
@@ -143,7 +151,7 @@ def _save(backbone: "Backbone", data: Path, path: Path) -> None:
 
 def _upload(tracking: Tracking, name: str, path: Path, about: Mapping[str, str], *, title: str, run_id: str) -> str:
     """The logged model with its files, then the version, so that no version is ever without its files."""
-    client, tags = tracking.client, dict(about)
+    client, tags = tracking.client, short_values(about)
     model = client.create_logged_model(
         tracking.experiment_id, name=name, source_run_id=run_id, tags=tags, model_type="pyfunc"
     )
@@ -153,7 +161,7 @@ def _upload(tracking: Tracking, name: str, path: Path, about: Mapping[str, str],
         # by its place, and with its run: else MLflow looks for the model in the store of the process, not the client's
         source = f"models:/{model.model_id}" if tracking.store.is_server else model.artifact_location
         made = client.create_model_version(
-            name, source, run_id=run_id, tags=tags, description=title, model_id=model.model_id
+            name, source, run_id=run_id, tags=tags, description=mask(title), model_id=model.model_id
         )
     except BaseException:
         client.finalize_logged_model(model.model_id, LoggedModelStatus.FAILED)

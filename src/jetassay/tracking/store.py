@@ -105,6 +105,11 @@ def resolve_store() -> Store:
             raise TrackingError(f"MLFLOW_TRACKING_URI={uri} would forget every run; name a file: sqlite:///mlflow.db")
         return sqlite_store(Path(name))
     scheme = _parts(uri).scheme
+    if scheme.startswith("databricks") and "@" in uri:  # MLflow would repeat it as the name of a profile
+        raise TrackingError(
+            "MLFLOW_TRACKING_URI: an address of Databricks holds no user name and password. Name a profile, "
+            "databricks://PROFILE, and keep credentials in DATABRICKS_TOKEN or ~/.databrickscfg"
+        )
     if scheme in {"http", "https"} or scheme.startswith("databricks"):
         return Store(uri=uri, artifacts=None)
     if scheme.partition("+")[0] in _DATABASES:

@@ -124,7 +124,9 @@ def plain_metrics(values: Mapping[str, float], *, model_id: str | None = None, s
 
 def log_json(tracking: Tracking, run_id: str, content: Mapping[str, Any], name: str) -> None:
     """A JSON file among the run's artifacts."""
-    tracking.client.log_text(run_id, json.dumps(mask_values(content), indent=1, default=str) + "\n", name)
+    tracking.client.log_text(
+        run_id, json.dumps(mask_values(content), indent=1, default=lambda each: mask(str(each))) + "\n", name
+    )
 
 
 def log_files(tracking: Tracking, run_id: str, paths: Iterable[Path]) -> None:
@@ -164,7 +166,7 @@ def _external_model(
         name=backbone.name,
         source_run_id=run_id,
         tags={**_EXTERNAL_MODEL, "role": backbone.role, "weights_sha256": backbone.weights_sha256 or "none"},
-        params={key: str(value) for key, value in parameters.items() if value is not None},
+        params={key: str(value) for key, value in mask_values(parameters).items() if value is not None},
         model_type=backbone.role,
     )
     tracking.client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
