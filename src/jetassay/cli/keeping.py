@@ -87,8 +87,8 @@ def gc(
     if delete:
         if not found.kept_for and not everything:
             raise ConfigError(
-                f"there are no results in {workspace()} and no --keep, so all would go; is that the right workspace? "
-                "Set JETASSAY_WORKSPACE, or say --everything"
+                f"no results in {workspace()} count and there is no --keep, so all would go; "
+                "is that the right workspace? Set JETASSAY_WORKSPACE, or say --everything"
             )
         remove(found.waste)
     answer(found.text(deleted=delete))
