@@ -2,15 +2,20 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from stored_suite import CARD, QUIET, suite_on
 from typer.testing import CliRunner
 
 from jetassay.cli import app
+from jetassay.errors import StoreError
 from jetassay.inventory.costs import look_up_all, time_of_workers
 from jetassay.inventory.planning import TABLES, plan_suite
-from jetassay.inventory.rendering import render_plan
+from jetassay.inventory.rendering import render_plan, size_text
+from jetassay.jets import digests
+from jetassay.progress import Reporter
+from jetassay.steps import load_backbones
 
 
 def keys(plan):
@@ -111,6 +116,46 @@ def test_jets_that_are_not_simulated_yet_are_planned_from_the_recipe_and_stay_un
     assert "72 entries in 6 files, of which 6 are not simulated yet" in text
     assert "embedding *" in text
     assert all(len(line) <= 120 for line in text.splitlines()[2:])
+
+
+def test_before_the_first_run_the_plan_names_no_fewer_bytes_than_the_run_then_writes(used):
+    cache, suite = used
+    after = planned(suite)[1]
+    for path in (cache / "embeddings").rglob("*.parquet"):
+        path.unlink()
+    before = planned(suite)[1]
+    assert not any(each.measured for _, units in before for each in units)
+    for (part, limits), (_, written) in zip(before, after, strict=True):
+        sizes = [(each.unit.file.name, each.unit.start, each.size) for each in written]
+        for (name, start, size), limit in zip(sizes, limits, strict=True):
+            assert (name, start) == (limit.unit.file.name, limit.unit.start)
+            assert size < limit.size < size + 6000 + 100 * len(limit.unit), (part.backbone, size, limit.size)
+
+
+def test_disk_that_does_not_suffice_is_said_and_so_is_what_scoring_takes(used, monkeypatch):
+    plan, costed = planned(used[1])
+    jets = sum(len(each.unit) for part, units in costed if part.what == "all splits" for each in units)
+    backbones = load_backbones(used[1], device="cpu", reporter=QUIET).values()
+    widths = [each.card.embedding_dim + len(each.labels) for each in backbones]
+    scoring = jets * (4 * sum(widths) + 24 + 4 * 16)
+    for free, fits in ((scoring, True), (scoring - 1, False)):
+        monkeypatch.setattr("shutil.disk_usage", lambda _, free=free: SimpleNamespace(free=free))
+        text = render_plan(plan, costed, format="table", width=120)
+        assert f"scoring takes < {size_text(scoring)} of it besides" in text
+        assert ("warning: that does not fit" in text) is not fits
+    disk = json.loads(render_plan(plan, costed, format="json", width=80))["disk"]
+    assert disk == {"free": scoring - 1, "to_write": 0, "scoring": scoring}
+
+
+def test_where_the_cache_can_only_be_read_a_plan_hashes_its_files_and_goes_on(used, monkeypatch, capsys):
+    def refuse(store, kept):
+        raise StoreError(f"{store}: cannot be written: Read-only file system")
+
+    (used[0] / "digests.json").unlink()
+    monkeypatch.setattr(digests, "_save", refuse)
+    plan = plan_suite(used[1], reporter=Reporter(quiet=True))
+    assert all(each.there for _, units in look_up_all(plan) for each in units)
+    assert "hashes of the files of jets are not kept" in capsys.readouterr().err
 
 
 def test_a_plan_of_jets_that_are_there_embeds_none(used, monkeypatch):

@@ -202,7 +202,7 @@ def test_a_cache_that_cannot_be_written_is_named(make_sample, root_file, tmp_pat
     age(path)
     (tmp_path / "file").touch()
     monkeypatch.setenv("JETASSAY_CACHE", str(tmp_path / "file" / "cache"))
-    with pytest.raises(StoreError, match="JETASSAY_CACHE"):
+    with pytest.raises(StoreError, match="is a file and no folder"):
         open_dataset("mine", path, schema="jetclass")
 
 

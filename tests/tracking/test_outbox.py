@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
 import pytest
+from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from jetassay.errors import TrackingError
@@ -166,7 +167,7 @@ def test_a_server_that_is_away_when_a_suite_ends_costs_a_warning_and_no_answer(
     with monkeypatch.context() as leaving:
         with open_suite_run(suite="trial", suite_id="trial-0001", reporter=reporter) as run:
             leaving.setattr(Store, "check", away)
-            leaving.setattr(type(tracking.client), "set_terminated", no)
+            leaving.setattr(MlflowClient, "set_terminated", no)
         assert run.run_id in said()
     assert [each.info.status for each in everything()] == ["RUNNING"]
 

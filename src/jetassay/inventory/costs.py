@@ -11,8 +11,12 @@ from jetassay.embeddings.datasets import default_store
 from jetassay.embeddings.store import DamagedShardError, Outline, outline
 from jetassay.embeddings.units import EmbeddingRecipe, Unit
 from jetassay.inventory.contents import shards
-from jetassay.inventory.planning import Part, SuitePlan
+from jetassay.inventory.planning import TABLE_COLUMNS, Part, SuitePlan
 
+_SHARD_BYTES = 6_000
+"""More than a shard has beside its rows: a footer of 3.4 to 4.3 kB (measured, of all kinds), and headers of pages."""
+_LEVELS = 1.02
+"""Bytes of a row on the disk over those of its numbers, uncompressed: where each list ends is 1 % of 128 numbers."""
 _Of = tuple[str, str]
 """Digests of card and weights; twice empty for tables of jets."""
 
@@ -84,7 +88,7 @@ class Stored:
             unit=unit,
             key=key,
             there=False,
-            size=len(unit) * (rate.size / rate.entries if rate.entries else part.row_bytes),
+            size=len(unit) * rate.size / rate.entries if rate.entries else _most_bytes(part, len(unit)),
             measured=rate.entries > 0,
             seconds=len(unit) * rate.seconds / rate.timed_entries if rate.timed_entries else None,
             cpu_seconds=len(unit) * rate.cpu_seconds / rate.timed_entries if rate.timed_entries else None,
@@ -116,6 +120,21 @@ def look_up_all(plan: SuitePlan) -> list[tuple[Part, list[Planned]]]:
     return [(part, store.look_up(part)) for part in plan.parts]
 
 
+def scoring_bytes(costed: Sequence[tuple[Part, Sequence[Planned]]]) -> int:
+    """At most this much of the disk of the cache holds what is scored, from the embeddings to the end of the run.
+
+    4 (D + K) bytes a jet for each backbone, and once 24 and 4 for each column of the table of jets.
+    """
+    found = 0
+    for part, units in costed:
+        entries = sum(len(each.unit) for each in units)
+        if part.what == "all splits":
+            found += entries * (24 + 4 * TABLE_COLUMNS)
+        elif part.what == "embedding":
+            found += entries * (part.row_bytes - 8)  # the numbers of entries stay in the store
+    return found
+
+
 def time_of_workers(costed: Sequence[tuple[Part, Sequence[Planned]]], *, workers: int) -> tuple[float, bool]:
     """Seconds that `workers` processes of one thread each take, and whether every unit was ever timed.
 
@@ -137,6 +156,10 @@ def _outline(path: Path) -> tuple[Outline, int] | None:
         return outline(path), path.stat().st_size
     except (DamagedShardError, FileNotFoundError):
         return None
+
+
+def _most_bytes(part: Part, entries: int) -> float:
+    return _SHARD_BYTES + _LEVELS * part.row_bytes * entries
 
 
 def _number(facts: Mapping[str, Any], table: str, name: str) -> float | None:

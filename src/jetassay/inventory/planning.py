@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 TABLES = "tables of jets"
 """In place of a backbone's name: what belongs to none."""
-_TABLE_COLUMNS = 16
+TABLE_COLUMNS = 16
 """More columns of at most 8 bytes than a table of jets has."""
 
 
@@ -185,7 +185,7 @@ class _Planner:
     ) -> Part:
         """The units of `dataset`: of a backbone, or the tables of jets."""
         recipe: TableRecipe | EmbeddingRecipe = TableRecipe()
-        owner, row_bytes = TABLES, 8 * _TABLE_COLUMNS
+        owner, row_bytes = TABLES, 8 * TABLE_COLUMNS
         if of is not None:
             owner, backbone = of
             recipe = embedding_recipe(backbone, feature_set=backbone.feature_set, batching=DEFAULT_BATCHING)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from jetassay.inventory.costs import Planned, time_of_workers
+from jetassay.inventory.costs import Planned, scoring_bytes, time_of_workers
 from jetassay.inventory.planning import Part, SuitePlan
 from jetassay.places import cache_folder
 from jetassay.progress import time_text
@@ -29,6 +29,7 @@ def render_plan(
         return pd.DataFrame(list(_units(costed))).to_csv(index=False).rstrip("\n")
     if format == "json":
         found = {"schema": 1, "suite": plan.suite.name, "jets": _jets(plan), "units": list(_units(costed))}
+        found["disk"] = {name: round(size) for name, size in _disk(costed).items()}
         found["audits"] = [{"path": path.name, "there": path.is_file()} for path in plan.audits]
         if workers is not None:
             seconds, complete = time_of_workers(costed, workers=workers)
@@ -83,10 +84,29 @@ def _tables(plan: SuitePlan, costed: Costed, width: int, workers: int | None) ->
         rows = {_name(part): _cells(units) for part, units in costed if part.backbone == backbone}
         yield f"{backbone}\n{aligned(pd.DataFrame.from_dict(rows, orient='index'), width=width)}"
     total = pd.DataFrame.from_dict({"in all": _cells(every)}, orient="index")
-    free = shutil.disk_usage(_existing_cache()).free
     spread = "" if workers is None else f"\n{_workers_text(costed, workers)}"
-    yield f"{aligned(total, width=width)}\nfree on the disk of the cache: {size_text(free)}{spread}"
+    yield f"{aligned(total, width=width)}\n{_disk_text(costed)}{spread}"
     yield "\n".join(_footnotes(plan, every))
+
+
+def _disk(costed: Costed) -> dict[str, float]:
+    """Bytes of the cache's disk: free, to write and keep, and taken while the run scores."""
+    return {
+        "free": shutil.disk_usage(_existing_cache()).free,
+        "to_write": sum(each.size for _, units in costed for each in units if not each.there),
+        "scoring": scoring_bytes(costed),
+    }
+
+
+def _disk_text(costed: Costed) -> str:
+    disk = _disk(costed)
+    lines = [
+        f"free on the disk of the cache: {size_text(disk['free'])}",
+        f"scoring takes < {size_text(disk['scoring'])} of it besides, until the run ends",
+    ]
+    if disk["to_write"] + disk["scoring"] > disk["free"]:
+        lines.append("warning: that does not fit; set JETASSAY_CACHE to a larger disk, or take fewer jets or backbones")
+    return "\n".join(lines)
 
 
 def _workers_text(costed: Costed, workers: int) -> str:

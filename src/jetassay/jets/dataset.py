@@ -142,7 +142,8 @@ def open_dataset(
     files: list[DataFile] = []
     aside: dict[DataFile, str] = {}
     bar_of_files = (reporter or Reporter(quiet=True)).bar("checking files", len(paths), unit="files")
-    with bar_of_files as bar, kept_facts(form) as facts_of:
+    unkept = None if reporter is None else reporter.warning  # a cache that can only be read may hold all that is wanted
+    with bar_of_files as bar, kept_facts(form, unkept=unkept) as facts_of:
         for path in paths:
             group = name if mixed else group_of(path)
             try:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from jetassay.errors import DataError
+from jetassay.errors import DataError, StoreError
 from jetassay.jets.mapped import open_jets
 from jetassay.jets.schema import Schema
 from jetassay.jets.sources import Source
@@ -44,8 +44,10 @@ class Facts:
 
 
 @contextmanager
-def kept_facts(schema: Schema) -> Iterator[Callable[[Path], Facts]]:
+def kept_facts(schema: Schema, *, unkept: Callable[[str], None] | None = None) -> Iterator[Callable[[Path], Facts]]:
     """Within, the facts of one file after the other. Kept by path, size, time of change and schema in `digests.json`.
+
+    unkept: hears why they cannot be kept, in place of a `StoreError`; they are then computed again next time
 
     What is given raises `DataError` where a file cannot be read or changes meanwhile; others may be asked for after.
     """
@@ -72,7 +74,12 @@ def kept_facts(schema: Schema) -> Iterator[Callable[[Path], Facts]]:
         yield facts_of
     finally:  # also where a file cannot be used or the run is stopped: it may be the last of hours
         if fresh:
-            _save(store, kept)
+            try:
+                _save(store, kept)
+            except StoreError as error:
+                if unkept is None:
+                    raise
+                unkept(f"hashes of the files of jets are not kept, and will be computed again: {error}")
 
 
 def known_files(paths: Sequence[Path]) -> set[Path]:
