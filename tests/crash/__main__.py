@@ -86,7 +86,8 @@ def _is_bad(outcome: Outcome) -> bool:
 
 
 def _show(kinds: list[Kind], outcomes: list[Outcome]) -> None:
-    heads = (("count", 7), ("survived", 10), ("lost jets", 11), ("changed", 9), ("repeated units", 16), ("s each", 8))
+    heads = (("count", 7), ("survived", 10), ("lost jets", 11), ("changed", 9), ("repeated units", 16))
+    heads += (("by both", 9), ("s each", 8))
     print(f"\n{'fault':36}" + "".join(f"{head:>{width}}" for head, width in heads))
     for kind in kinds:
         own = [each for each in outcomes if each.kind == kind.name]
@@ -94,6 +95,7 @@ def _show(kinds: list[Kind], outcomes: list[Outcome]) -> None:
             print(
                 f"{kind.name:36}{len(own):7}{sum(each.survived for each in own):10}{sum(each.lost for each in own):11}"
                 f"{sum(bool(each.changed) for each in own):9}{sum(each.repeated for each in own):16}"
+                f"{sum(each.in_flight for each in own):9}"
                 f"{sum(each.seconds for each in own) / len(own):8.1f}"
             )
 

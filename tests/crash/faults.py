@@ -15,11 +15,13 @@ from pathlib import Path
 import crews
 import strikes
 from homes import stock
+from observed import computed_twice
 from trials import Fault, Trial, last_lines, wait
 
 _GRACE_S = 10.0  # what batch systems give at least, in seconds
 _SERVER_S = 90.0
 _FULL, _DAY_S = 64 << 20, 86400.0
+_TABLES_IN_FLIGHT = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +106,11 @@ def read_only(trial: Trial) -> None:
 
 
 def twice_at_once(trial: Trial) -> None:
-    """Two runs of the same suite over the same cache and workspace."""
+    """Two runs of the same suite over the same cache and workspace: what one is at, the other leaves to it.
+
+    Only what is in flight may be done twice: of the tables of jets one in each run; of the embeddings up to all that
+    are read ahead, which may be all of so small a suite, so they are counted and no more.
+    """
     first = trial.run(log="log")
     time.sleep(trial.random.random() * trial.random.choice((0.05, 1.0)))
     second = trial.run(log="log2")
@@ -113,6 +119,10 @@ def twice_at_once(trial: Trial) -> None:
     code = wait(second)
     if code:
         trial.outcome.problems.append(f"the second gave {code}: {last_lines(trial.said('log2'))}")
+    twice = computed_twice(trial.said("log"), trial.said("log2"))
+    trial.outcome.in_flight = sum(twice.values())
+    if twice.get("table of jets", 0) > _TABLES_IN_FLIGHT:
+        trial.outcome.problems.append(f"{twice['table of jets']} tables of jets were made by both")
 
 
 def replace_file(trial: Trial) -> None:

@@ -1,6 +1,7 @@
 """What a home holds after a run: everything that must be equal to the bit, and everything that must not be there."""
 
 import hashlib
+import re
 import sqlite3
 import time
 from contextlib import closing
@@ -13,6 +14,9 @@ from homes import Home
 from jetassay.embeddings.store import EmbeddingStore, check_shard
 from jetassay.errors import JetAssayError
 
+_COMPUTED = re.compile(
+    r"^(.+): (?:\d+ entries computed in \S+ s, )?(\d+) of (\d+) shards taken from the store$", re.MULTILINE
+)
 _TIMES = ("time_s/", "memory_mib/")
 Stamps = dict[str, tuple[int, int]]
 
@@ -69,6 +73,16 @@ def repeated(before: Stamps, home: Home) -> int:
     """Units that were whole before, and were done again."""
     after = stamps(home)
     return sum(name in after and after[name] != stamp for name, stamp in before.items())
+
+
+def computed_twice(*logs: str) -> dict[str, int]:
+    """By what several runs say that they computed: units of each backbone, or of the tables, beyond once each."""
+    computed: dict[str, int] = {}
+    units: dict[str, int] = {}
+    for label, there, total in (found for log in logs for found in _COMPUTED.findall(log)):
+        computed[label] = computed.get(label, 0) + int(total) - int(there)
+        units[label] = int(total)
+    return {label: computed[label] - total for label, total in units.items()}
 
 
 def orphans(home: Home) -> tuple[str, ...]:

@@ -50,7 +50,7 @@ class Outcome:
     """What came of one fault.
 
     problems: why it was not survived; lost: jets that are no longer counted; changed: results that differ
-    repeated: units that were whole and were done again
+    repeated: units that were whole and were done again; in_flight: units that two runs at once both did
     """
 
     kind: str
@@ -60,6 +60,7 @@ class Outcome:
     lost: int = 0
     changed: list[str] = field(default_factory=list)
     repeated: int = 0
+    in_flight: int = 0
     seconds: float = 0.0
 
     @property

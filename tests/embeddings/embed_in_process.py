@@ -10,6 +10,7 @@ from conftest import SMALL, SumBackbone
 from jetassay.embeddings.datasets import embed_dataset
 from jetassay.embeddings.store import EmbeddingStore
 from jetassay.jets.dataset import open_dataset
+from jetassay.progress import Reporter
 
 folder, store, most = sys.argv[1:]
 
@@ -24,4 +25,6 @@ class HangingBackbone(SumBackbone):
 
 
 dataset = open_dataset("small", Path(folder), schema="jetclass")
-embed_dataset(HangingBackbone(), dataset, store=EmbeddingStore(Path(store)), batching=SMALL, threads=2)
+embed_dataset(
+    HangingBackbone(), dataset, store=EmbeddingStore(Path(store)), batching=SMALL, threads=2, reporter=Reporter()
+)

@@ -21,6 +21,7 @@ from jetassay.backbones.loading import load_backbone
 from jetassay.backbones.trust import trusting
 from jetassay.embeddings import aside, datasets
 from jetassay.embeddings.aside import SetAsideError
+from jetassay.embeddings.claims import Claims
 from jetassay.embeddings.datasets import fill, plan_embedding
 from jetassay.embeddings.scheduling import clusters, driver, launching
 from jetassay.embeddings.scheduling.clusters import Cluster, own_device, scheduled
@@ -157,6 +158,33 @@ def test_tables_and_backbones_each_say_what_was_computed(planned, filled, small_
     filled([replace(plan, reporter=reporter) for plan in planned(small_part, other_part)])
     lines = re.findall(r"(table of jets|part-\S+): (\d+ entries) computed in .* s, 0 of 4 shards", said.getvalue())
     assert lines == [(name, "137 entries") for name in ("table of jets", "part-small", "part-other")]
+
+
+def test_what_another_run_is_at_comes_last_and_is_taken_where_it_is_there_by_then(
+    planned, filled, small_part, monkeypatch
+):
+    (done,) = planned(small_part, store="done")
+    fill([done])
+    said = StringIO()
+    (plan,) = planned(small_part)
+    plan = replace(plan, reporter=Reporter(console=Console(file=said, width=200)))
+    theirs = [plan.tables[1], plan.units[0], plan.units[2]]
+
+    def take(_, unit):
+        if unit in theirs and not plan.store.path(unit).exists():
+            plan.store.path(unit).parent.mkdir(parents=True, exist_ok=True)
+            plan.store.path(unit).hardlink_to(done.store.path(unit))
+            return False
+        return True
+
+    monkeypatch.setattr(Claims, "take", take)
+    filled([plan])
+    everything = (*plan.tables, *plan.units)
+    assert [unit for unit in everything if plan.store.path(unit).samefile(done.store.path(unit))] == theirs
+    assert "table of jets: 97 entries computed" in said.getvalue()
+    assert "part-small: 77 entries computed" in said.getvalue()
+    assert re.findall(r"(\d) of 4 shards taken", said.getvalue()) == ["1", "2"]
+    assert np.array_equal(plan.load().embedding, done.load().embedding)
 
 
 def test_a_file_that_cannot_be_read_is_set_aside_and_all_others_are_complete(

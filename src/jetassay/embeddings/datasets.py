@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
+from itertools import chain
+from typing import Any
 
 from jetassay.backbones.protocol import Backbone
 from jetassay.embeddings.aside import FilesAside
@@ -20,7 +23,7 @@ from jetassay.errors import DataError, NotFiniteError
 from jetassay.jets.dataset import Dataset
 from jetassay.jets.reading import OnInvalid
 from jetassay.places import cache_folder
-from jetassay.progress import Reporter
+from jetassay.progress import Bar, Reporter
 
 DEFAULT_BATCHING = Batching()
 
@@ -122,6 +125,8 @@ def fill(embeddings: Sequence[StoredEmbedding], *, aside_before: int = 0) -> lis
     stops nothing but itself, and comes as a `SetAsideError` at the end. Raises `DataError` where the files can never
     give the inputs, or too many cannot be read, `StoreError` where the store cannot be written.
 
+    What another run over the same store is at is left to it while there is anything else to do.
+
     Inside `scheduled` the workers of a cluster do it: to the same bits.
     """
     for each in embeddings:
@@ -167,8 +172,8 @@ def fill_tables(
     if not filling.missing:
         return  # every backbone of a suite comes by here: a line each time would say nothing
     with filling.reported(), reporter.bar(filling.label, filling.entries) as bar:
-        for unit in filling.missing:
-            if aside is not None and unit.file in aside:
+        for unit in chain(filling.missing, filling.later):
+            if (aside is not None and unit.file in aside) or not filling.begin(unit, advance=bar.advance):
                 continue
             try:
                 filling.finished(unit, tabulate(unit))
@@ -190,12 +195,30 @@ def _fill_embeddings(embeddings: Sequence[StoredEmbedding], aside: FilesAside) -
             return [None] * len(embeddings)
         label = lacking[0].label if len(lacking) == 1 else f"{len(lacking)} backbones"
         bar = stack.enter_context(reporter.bar(label, sum(filling.entries for filling in lacking)))
-        works = [
-            Work(backbone=each.backbone, units=filling.missing, finished=filling.finished, advance=bar.advance)
-            for each, filling in zip(embeddings, fillings, strict=True)
-        ]
+        works = _works(embeddings, fillings, [filling.missing for filling in fillings], bar)
         failed = embed_together(works, threads=threads, aside=aside)
-    return [failed.get(work) for work in works]
+        errors = [failed.get(work) for work in works]
+        later = [[] if error else list(filling.later) for error, filling in zip(errors, fillings, strict=True)]
+        if any(later):
+            works = _works(embeddings, fillings, later, bar)
+            failed = embed_together(works, threads=threads, aside=aside)
+            errors = [error or failed.get(work) for error, work in zip(errors, works, strict=True)]
+    return errors
+
+
+def _works(
+    embeddings: Sequence[StoredEmbedding], fillings: Sequence[Filling[Any]], units: Sequence[Sequence[Any]], bar: Bar
+) -> list[Work]:
+    return [
+        Work(
+            backbone=each.backbone,
+            units=some,
+            finished=filling.finished,
+            advance=bar.advance,
+            begin=partial(filling.begin, advance=bar.advance),
+        )
+        for each, filling, some in zip(embeddings, fillings, units, strict=True)
+    ]
 
 
 def _plan_tables(dataset: Dataset, reading: Reading, batching: Batching) -> tuple[Unit[TableRecipe], ...]:

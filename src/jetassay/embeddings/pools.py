@@ -29,12 +29,14 @@ class Work:
 
     units:    those of `finished`, each as soon as it is complete; in order where all works have the same ones
     advance:  hears of entries that are done
+    begin:    asked of each unit just before its jets are read, whether it is still to be done
     """
 
     backbone: Backbone
     units: Sequence[EmbeddingUnit]
     finished: Callable[[EmbeddingUnit, Shard], None]
     advance: Callable[[int], None] = lambda _: None
+    begin: Callable[[EmbeddingUnit], bool] = lambda _: True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,8 +65,10 @@ def read_pools(
     `aside` the file is put there instead, and no more comes of it.
     """
     for members in _by_range(works):
-        alive = [(work, unit) for work, unit in members if work not in but]
-        if not alive or (aside is not None and alive[0][1].file in aside):
+        if aside is not None and members[0][1].file in aside:
+            continue
+        alive = [(work, unit) for work, unit in members if work not in but and work.begin(unit)]
+        if not alive:
             continue
         try:
             yield from _pools(alive)

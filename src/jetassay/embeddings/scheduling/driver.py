@@ -118,6 +118,8 @@ class _Distribution:
 
         try:
             self._drain(deque(ranges))
+            others = [place for places in ranges for place in places if place.unit in place.filling.later]
+            self._drain(deque(_by_range(others)))
             suspects, self.suspects = self.suspects, []
             for places, _ in suspects:
                 if places[0].unit.file not in self.aside:
@@ -137,6 +139,8 @@ class _Distribution:
             most = _AHEAD * max(sum(self.client.nthreads().values()), 1)
             while pending and len(self._under_way) < most:
                 self._submit(pending.popleft())
+            if not self._under_way:
+                continue
             self.cluster.keep()
             try:
                 future = self._done.get(timeout=_TICK_S)
@@ -147,7 +151,11 @@ class _Distribution:
             future.release()
 
     def _submit(self, places: list[_Place]) -> None:
-        wanted = [place for place in places if place.number not in self.failed]
+        wanted = [
+            place
+            for place in places
+            if place.number not in self.failed and place.filling.begin(place.unit, advance=self.bar.advance)
+        ]
         if not wanted:
             return
         file = replace(wanted[0].unit.file, path=wanted[0].unit.file.path.absolute())
@@ -186,7 +194,11 @@ class _Distribution:
 
     def _take(self, places: list[_Place], outcome: Outcome) -> None:
         for position, seconds in outcome.seconds.items():
-            places[position].filling.written(places[position].unit, seconds=seconds)
+            filling, unit = places[position].filling, places[position].unit
+            if seconds is None:
+                filling.found(unit)
+            else:
+                filling.written(unit, seconds=seconds)
             self.bar.advance(len(places[position].unit))
         for position, text in outcome.not_finite.items():
             place = places[position]

@@ -70,12 +70,12 @@ class Job:
 class Outcome:
     """What became of a job.
 
-    seconds:    wall time of each unit that is in the store now, by its position; 0 where it was there already
+    seconds:    wall time of each unit that is in the store now, by its position; None where it was there already
     not_finite: positions of units whose backbone gives NaN or infinity, and what to say
     unreadable: what is wrong with the jets; empty where nothing is
     """
 
-    seconds: dict[int, float] = field(default_factory=dict)
+    seconds: dict[int, float | None] = field(default_factory=dict)
     not_finite: dict[int, str] = field(default_factory=dict)
     unreadable: str = ""
 
@@ -102,7 +102,7 @@ def compute(job: Job) -> Outcome:
     keep_freed()
     outcome, store = Outcome(), EmbeddingStore(job.store)
     missing = [position for position, unit in enumerate(job.units) if not _holds(store, unit)]
-    outcome.seconds = {position: 0.0 for position in range(len(job.units)) if position not in missing}
+    outcome.seconds = dict.fromkeys(each for each in range(len(job.units)) if each not in missing)
     with trusting_files(job.trusted):
         sources = {position: job.sources[position] for position in missing}
         backbones = {position: _backbone(each) for position, each in sources.items() if each is not None}
