@@ -232,7 +232,7 @@ def run_fresh():
 def test_logits_in_files_are_those_in_memory(splits_of, monkeypatch):
     splits = splits_of(jets=300)
     small = probe(splits, backbone="made-up")
-    monkeypatch.setattr("jetassay.embeddings.scratch.SMALL", 0)
+    monkeypatch.setattr("jetassay.tasks.probe.SMALL", 0)
     monkeypatch.setattr("jetassay.embeddings.scratch._CHUNK", 800)
     monkeypatch.setattr("jetassay.tasks.probe._HELD", 0)
     monkeypatch.setattr("jetassay.tasks.probe.CHUNK", 70)

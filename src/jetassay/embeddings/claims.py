@@ -1,13 +1,16 @@
 """Who is at which unit: so that several processes that fill one store do not all do the same units."""
 
-import fcntl
 import hashlib
 import os
+import sys
 from contextlib import suppress
 from typing import Any
 
 from jetassay.embeddings.store import EmbeddingStore
 from jetassay.embeddings.units import Unit
+
+if sys.platform != "win32":
+    import fcntl
 
 _DIGITS = 15
 """Of a digest in base 16: a position in the file that `lockf` can take."""
@@ -27,6 +30,8 @@ class Claims:
 
     def take(self, unit: Unit[Any]) -> bool:
         """Claim a unit; False where another process has."""
+        if sys.platform == "win32":  # locks of another kind
+            return True
         try:
             if self._handle is None:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -40,7 +45,7 @@ class Claims:
 
     def drop(self, unit: Unit[Any]) -> None:
         """A unit that is in the store, or left to others."""
-        if self._handle is not None:
+        if self._handle is not None and sys.platform != "win32":
             with suppress(OSError):  # no locks, so none to drop
                 fcntl.lockf(self._handle, fcntl.LOCK_UN, 1, _place(unit))
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from jetassay.embeddings.scratch import chunks, gather, room_for
+from jetassay.embeddings.scratch import SMALL, chunks, gather, room_for
 from jetassay.errors import DataError, JetAssayError
 from jetassay.jets.classes import BACKGROUND
 from jetassay.metrics.roc import Cut
@@ -175,7 +175,9 @@ def logits_of(probes: Mapping[K, Probe], embedding: NDArray[np.float32]) -> dict
     slopes = {name: each.coefficients / each.standardisation.scale for name, each in probes.items()}
     offsets = {name: each.intercept - each.standardisation.mean @ slopes[name] for name, each in probes.items()}
     with ExitStack() as undo:
-        found = {name: undo.enter_context(closing(room_for(len(embedding), np.float64))) for name in probes}
+        # all together are small, or in files
+        rooms = (room_for(len(embedding), np.float64, small=SMALL // len(probes)) for _ in probes)
+        found = {name: undo.enter_context(closing(room)) for name, room in zip(probes, rooms, strict=True)}
         for _, mapped in chunks(embedding, CHUNK):
             rows = mapped.astype(np.float64)
             for name, slope in slopes.items():
