@@ -85,6 +85,7 @@ HARMLESS = (
     "http://[::1]:5000/x@y",
     "http://host:5000/#/experiments/1/runs?workflowType=x&viewStateShareKey=jetassay-default",
     "key=7 tokens of the class token, sig=0.3, auth none",
+    "file:///etc/passwd: only addresses https://HOST/PATH are fetched",
     "the token: a class token, n_tokens=128, class_token=learned, cls_token: mean",
     "key: value, the secret: look at pairs, credentials: those of the environment, code = 3",
     "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD in the environment",

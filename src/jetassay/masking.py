@@ -12,7 +12,7 @@ from typing import Any
 
 MASK = "***"
 _SURE = (  # names that nothing but a secret has
-    r"passw(?:or)?d|passphrase|(?<![a-z])pwd|(?<![a-z])jwt"
+    r"password|(?<!/)passwd|passphrase|(?<![a-z])pwd|(?<![a-z])jwt"
     r"|(?:api|access|account|private|secret|shared|signing|encryption)[ _-]?key"
     r"|(?:api|access|auth|refresh|bearer|security|session|tracking)[ _-]?token"
     r"|[a-z0-9][_-](?:secret|(?<!class.)(?<!cls.)token)|(?-i:[a-z](?:Secret|Token))"
