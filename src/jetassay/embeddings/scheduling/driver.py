@@ -41,7 +41,7 @@ class _Place:
 
 
 def fill_by_workers(
-    embeddings: Sequence[StoredEmbedding], *, cluster: Cluster, aside_before: int
+    embeddings: Sequence[StoredEmbedding], *, cluster: Cluster, aside_before: int = 0
 ) -> list[NotFiniteError | None]:
     """As `datasets.fill`, by the workers of `cluster`; tables of jets too.
 
