@@ -1,5 +1,6 @@
 """What tests of several stages share: tiny untrained cards and a small simulated sample, in temporary folders."""
 
+import signal
 from io import BytesIO
 
 import pytest
@@ -11,6 +12,10 @@ from jetassay.simulation.sample import simulate
 # A busy machine is no reason to fail: examples have no time limit of their own.
 settings.register_profile("jetassay", deadline=None)
 settings.load_profile("jetassay")
+
+# Started in a script's background, this process ignores Ctrl-C, and those that tests start would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CARD = """
 name = "{name}"
